@@ -1,0 +1,471 @@
+"""An account, and the whole way of a request that is made with it.
+
+All rules live here, and only here; adapters move bytes. A request's way is one generator,
+`Account.conversation`. It yields steps (`_steps`), is sent their results, does no I/O, blocks on nothing and
+knows no HTTP client. This is what it does:
+
+**Address.** A request belongs to the account if its origin is one of the account's: the cloud's, or that of a
+data center the account has lived in. Such a request goes to the current data center and is signed. Any other
+goes out as it came, with one warning for each origin. If the data center is not known yet, a look-up decides;
+a stranger's request is no reason to log in. The look-up endpoint itself is left alone.
+
+**Sign.** A token that is good and not due is put on the request. That is the warm path: it is one attribute
+read, and the adapters take it through `signature` without a conversation. A token that is due for renewal is
+renewed by the first caller to notice, who moves the due time on before anything else, so that all others go on
+with it meanwhile, and also if the renewal fails. Without a good token, the request needs a login.
+
+**Log in.** One caller takes off a flight (`_flight`) and leads it: password, look-up if one is due, login. All
+others wait. A verdict (a refusal, or an answer that is not the platform's) is theirs as well. A leader that is
+lost without one, because it was cancelled or could not reach the platform, hands over to the next; whoever has
+seen two go, or has waited a minute for one, gives up. A caller that its leader depends on, such as a
+synchronous call on the thread whose loop runs the leader, cannot wait, and logs in by itself.
+
+**Answer.** A 401 from the account's data center means that the token on the request is not good any more. If it
+is no longer the current one, the request is replayed with the current one. If it is, it is dropped, and the
+request is replayed after a new look-up (the account may have moved) and login. A 401 on a token as fresh as that
+is about the request and not about the token: it is the caller's, and so are further ones for a minute.
+
+The token is found in `Account.token` and kept by `_keep`; this is where a store shared by several processes
+has its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from random import random
+from typing import Any, NamedTuple
+
+from . import _protocol as protocol
+from ._flight import Flight, Flights
+from ._origin import Origin
+from ._protocol import Secret
+from ._steps import UNSIGNED, Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
+from ._token import NO_TOKEN, Token, clock
+from ._waiting import current_caller
+from .errors import CredentialsRefused, DiscoveryError, InsecureUrl, LoginError, NotaryAuthError
+
+CLOUD_URL = "https://cloud.acronis.com"
+
+REFUSAL_KEPT = 300.0  # seconds for which a refused password is not sent again
+PATIENCE = 60.0  # seconds that a caller waits for another one's login
+WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
+LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
+PASS_401 = 60.0  # seconds for which a 401 is passed on after a fresh token got one
+TRIES = 3  # attempts at a control call, in all
+WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
+
+log = logging.getLogger("notary_auth")
+log.addHandler(logging.NullHandler())
+
+
+class _Refusal(NamedTuple):
+    """A refused password, of which only a salted digest is kept."""
+
+    salt: bytes
+    digest: bytes
+    until: float
+    error: CredentialsRefused
+
+
+class Account:
+    """An account of the Acronis cloud: its credentials, and what was learned with them.
+
+    Building one does no I/O. Several adapters can share one (`NotaryAuth.from_account`), from any number of
+    threads and event loops. Copies and pickles carry the credentials and nothing that was learned.
+
+    Args:
+        username: the account's login name.
+        password: the password; or a callable returning it, asked at each login, whose result is not kept.
+            Under an event loop the callable runs in a worker thread.
+        cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        totp: a callable returning the current TOTP code (RFC 6238) as a string, asked at each login with the
+            password, for an account with two-factor authentication.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: `username` or `password` is empty or cannot be UTF-8, or `cloud_url` is not such a URL.
+        InsecureUrl: `cloud_url` is plain http to another machine.
+    """
+
+    def __init__(
+        self,
+        username: str,
+        password: str | Callable[[], str],
+        *,
+        cloud_url: str = CLOUD_URL,
+        totp: Callable[[], str] | None = None,
+    ) -> None:
+        _check_text("username", username)
+        if not callable(password):
+            _check_text("password", password, "a string or a callable returning one")
+        if totp is not None and not callable(totp):
+            raise TypeError(f"totp must be a callable returning a code, not {type(totp).__name__}")
+        self.username = username
+        self._password = password
+        self._totp = totp
+        self._cloud = _cloud_origin(cloud_url)
+        self._cloud_prefix = f"{self._cloud}/"
+        self._lookup_prefix = f"{self._cloud}{protocol.LOOKUP_PATH}"
+        self.now = clock
+        self._flights = Flights()
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.token: Token = NO_TOKEN
+        self._data_center: Origin | None = None
+        self._addresses = frozenset({self._cloud})
+        self._lookup_due = True
+        self._refusal: _Refusal | None = None
+        self._pass_401_until = -inf
+        self._warned: set[Origin | None] = set()
+
+    @property
+    def cloud_url(self) -> str:
+        """The cloud's URL."""
+        return str(self._cloud)
+
+    @property
+    def server_url(self) -> str | None:
+        """The URL of the data center that holds the account, or None until it is known."""
+        data_center = self._data_center
+        return None if data_center is None else str(data_center)
+
+    @property
+    def base_url(self) -> str | None:
+        """The URL below which the Notary API lies at the account's data center, or None until it is known."""
+        server_url = self.server_url
+        return None if server_url is None else server_url + protocol.API_PATH
+
+    def forget(self) -> None:
+        """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
+        with self._flights.lock:
+            self._start_over()
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that build an equal Account, with the credentials among them."""
+        return {
+            "username": self.username,
+            "password": self._password,
+            "cloud_url": self.cloud_url,
+            "totp": self._totp,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self.arguments()), ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r})"
+
+    # The way of a request
+
+    def signature(self, url: str) -> Signature | None:
+        """The signature of a request that needs nothing but signing, or None: then hold a `conversation`."""
+        token = self.token
+        if self.now() < token.refresh_at:
+            if url.startswith(token.prefix):
+                return token.here
+            if url.startswith(self._cloud_prefix) and not url.startswith(self._lookup_prefix):
+                return token.there
+        return None
+
+    def conversation(self, url: str, answer: Answer | None = None) -> Steps[None]:
+        """The whole way of a request, as steps to perform. It is over when the generator returns.
+
+        Args:
+            url: what the request is addressed to, as its client is going to send it.
+            answer: for a request that was signed and sent before, what it was answered with.
+        """
+        if answer is None:
+            answer = yield Forward((yield from self._signed(url)))
+        renewed = False  # whether the answered request carried a token that was got for it just now
+        while answer.status == 401 and self._is_own(answer.url):
+            if renewed:
+                log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
+                self._pass_401_until = self.now() + PASS_401
+                return
+            if self._is_current(answer.authorization):
+                if self.now() < self._pass_401_until:
+                    return
+                self._drop(answer.authorization)
+            if not answer.replayable:
+                log.warning("a 401 is passed on: the request's body cannot be sent again")
+                return
+            renewed = self.now() >= self.token.expires_at
+            answer = yield Forward((yield from self._signed(answer.url)))
+
+    # Address
+
+    def _signed(self, url: str) -> Steps[Signature]:
+        origin = Origin.of(url)
+        if origin is None or self._is_lookup(origin, url):
+            return self._unsigned(origin)
+        if origin not in self._addresses and self._data_center is None:
+            yield from self._together(lambda: self._data_center is not None, self._discover)
+        if origin not in self._addresses:
+            return self._unsigned(origin)
+        token = yield from self._good_token()
+        return token.here if token.data_center == origin else token.there
+
+    def _is_own(self, url: str) -> bool:
+        origin = Origin.of(url)
+        return origin in self._addresses and not self._is_lookup(origin, url)
+
+    def _is_lookup(self, origin: Origin | None, url: str) -> bool:
+        if origin != self._cloud:
+            return False
+        path = self._cloud.readdress(url).partition("?")[0].partition("#")[0]
+        return path == self._lookup_prefix
+
+    def _unsigned(self, origin: Origin | None) -> Signature:
+        if origin != self._cloud and origin not in self._warned and len(self._warned) < WARNED_ORIGINS:
+            self._warned.add(origin)
+            log.warning(
+                "requests to %s go out unsigned: it is neither %s nor the data center of %r",
+                origin or "URLs of an unusual form",
+                self._cloud,
+                self.username,
+            )
+        return UNSIGNED
+
+    # Sign
+
+    def _good_token(self) -> Steps[Token]:
+        while True:
+            token = self.token
+            now = self.now()
+            if now < token.refresh_at:
+                return token
+            if now < token.expires_at:
+                yield from self._renew(token, now)
+                continue
+            # "Another token" and not "a good token": one that is expired as it arrives must not make a loop.
+            yield from self._together(lambda stale=token: self.token is not stale, self._log_in)
+            if self.token is not NO_TOKEN:
+                return self.token
+
+    def _renew(self, token: Token, now: float) -> Steps[None]:
+        """Replace a token that is due. Whatever comes of it, the token is not due for the next while."""
+        with self._flights.lock:
+            if self.token is not token:
+                return
+            self.token = postponed = token.postponed(now)
+        flight, leads = self._flights.board(current_caller())
+        if not leads:
+            return  # someone has been asked for a new token already, this one is good enough till then
+        try:
+            yield from self._lead(flight, lambda: self.token is not postponed, self._log_in)
+        except NotaryAuthError as error:
+            log.warning("the token of %r was not renewed and is used until its end: %s", self.username, error)
+
+    def _is_current(self, authorization: str | None) -> bool:
+        return authorization is not None and authorization == self.token.authorization
+
+    def _drop(self, authorization: str | None) -> None:
+        """Stop using a token that was refused. The account may have moved: look that up before logging in."""
+        with self._flights.lock:
+            if self._is_current(authorization):
+                log.debug("the token of %r was refused", self.username)
+                self.token = NO_TOKEN
+                self._lookup_due = True
+
+    def _keep(self, token: Token) -> None:
+        with self._flights.lock:
+            # The same token again is no news: let it grow old in peace instead of asking ever more often.
+            same = self._is_current(token.authorization)
+            self.token = token.postponed(self.now()) if same else token
+            self._refusal = None
+
+    # Log in
+
+    def _together(self, wanted: Callable[[], bool], work: Callable[[], Steps[None]]) -> Steps[None]:
+        """Have `work` done by one caller at a time until `wanted` holds: by leading it, or by waiting."""
+        lost = 0
+        while not wanted():
+            flight, leads = self._flights.board(current_caller())
+            if leads:
+                yield from self._lead(flight, wanted, work)
+            elif not (yield from self._wait(flight)):
+                log.debug("%r logs in a second time: it cannot wait for the first", self.username)
+                yield from work()
+            elif flight.verdict is not None:
+                raise flight.verdict.retold(type(flight.verdict))
+            elif flight.is_lost:
+                lost += 1
+                if lost == LOST_LEADERS:
+                    raise self._given_up(f"{lost} attempts of other callers ended without an answer")
+
+    def _lead(
+        self, flight: Flight, wanted: Callable[[], bool], work: Callable[[], Steps[None]]
+    ) -> Steps[None]:
+        verdict: NotaryAuthError | None = None
+        lost = True
+        try:
+            if not wanted():  # the flight before this one may have landed in between
+                yield from work()
+            lost = False
+        except NotaryAuthError as error:
+            verdict, lost = error.retold(type(error)), False
+            raise
+        finally:  # also when the generator is closed: cancelled, timed out, or the platform not reached
+            self._flights.land(flight, verdict=verdict, lost=lost)
+
+    def _wait(self, flight: Flight) -> Steps[bool]:
+        """Wait until `flight` is over. False: this caller cannot."""
+        deadline = self.now() + PATIENCE
+        while not flight.is_over:
+            if flight.leader.is_gone:
+                self._flights.land(flight, lost=True)
+            elif self.now() >= deadline:
+                raise self._given_up(f"another caller's attempt has not ended in {PATIENCE:.0f} seconds")
+            elif not (yield Wait(flight, WAIT_SLICE)):
+                return False
+        return True
+
+    def _given_up(self, why: str) -> NotaryAuthError:
+        if self._data_center is None:
+            return DiscoveryError(
+                f"cannot find the data center of {self.username!r} at {self._cloud}: {why}",
+                url=self._lookup_prefix,
+            )
+        return LoginError(
+            f"the login of {self.username!r} at {self._data_center} failed: {why}",
+            url=f"{self._data_center}{protocol.TOKEN_PATH}",
+        )
+
+    def _discover(self) -> Steps[None]:
+        """Look up which data center holds the account."""
+        request = protocol.lookup_request(self._cloud, self.username)
+        reply, _ = yield from self._call(lambda: _done(request))
+        data_center = protocol.read_lookup(reply, self._cloud, self.username)
+        with self._flights.lock:
+            if data_center != self._data_center:
+                log.info("the data center of %r is %s", self.username, data_center)
+            self._data_center = data_center
+            self._addresses |= {data_center}
+            self._lookup_due = False
+
+    def _log_in(self) -> Steps[None]:
+        """Get a token from the data center that holds the account now."""
+        password = yield from self._ask("password", self._password)
+        self._check_refusal(password)
+        looked_up = self._lookup_due or self._data_center is None
+        if looked_up:
+            yield from self._discover()
+        refused = yield from self._log_in_once(password)
+        if refused is not None and not looked_up:
+            # The account may have moved since it was looked up, and its old data center knows it no more.
+            before = self._data_center
+            yield from self._discover()
+            if self._data_center != before:
+                refused = yield from self._log_in_once(password)
+        if refused is not None:
+            self._remember_refusal(password, refused)
+            raise refused
+
+    def _log_in_once(self, password: Secret) -> Steps[CredentialsRefused | None]:
+        data_center = self._data_center
+        assert data_center is not None  # _discover has set it, or raised
+        secrets = [password]
+
+        def build() -> Steps[Request]:
+            code = None
+            if self._totp is not None:
+                code = yield from self._ask("totp", self._totp)
+                secrets[1:] = [code]
+            return protocol.login_request(data_center, self.username, password, code)
+
+        self._lookup_due = True  # after a failure, which only a success takes back
+        reply, sent_at = yield from self._call(build)
+        try:
+            access_token, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
+        except CredentialsRefused as error:
+            return error
+        self._lookup_due = False
+        self._keep(Token.issued(access_token, data_center, sent_at, lifetime))
+        log.info(
+            "logged in %r at %s, token good for %s",
+            self.username,
+            data_center,
+            "an unknown time" if lifetime is None else f"{lifetime:.0f} s",
+        )
+        return None
+
+    def _call(self, build: Callable[[], Steps[Request]]) -> Steps[tuple[Reply, float]]:
+        """Make a control call, again if the platform asks for that. Returns the reply and when it was asked for."""
+        for attempt in range(1, TRIES + 1):
+            request = yield from build()  # anew each time: a TOTP code may have run out in a pause
+            log.debug("asking %r", request)
+            sent_at = self.now()
+            reply: Reply = yield Send(request)
+            if reply.status not in protocol.RETRIED or attempt == TRIES:
+                break
+            pause = protocol.retry_after(reply, time.time())
+            yield Sleep(protocol.pause_before(attempt + 1, random()) if pause is None else pause)
+        return reply, sent_at
+
+    def _ask(self, what: str, source: str | Callable[[], str]) -> Steps[Secret]:
+        """A credential, from the user's callable or as it was given."""
+        if isinstance(source, str):
+            return Secret(source)
+        answer: Secret | Exception = yield Call(partial(_ask_safely, source))
+        if isinstance(answer, Exception):
+            raise LoginError(f"the {what} callable raised {type(answer).__name__}") from answer
+        flaw = protocol.flaw_of_text(answer.value)
+        if flaw is not None:
+            raise LoginError(f"what the {what} callable returned {flaw}")
+        return answer
+
+    def _check_refusal(self, password: Secret) -> None:
+        refusal = self._refusal
+        if refusal is None or self.now() >= refusal.until:
+            return
+        if _digest(password, refusal.salt) == refusal.digest:
+            raise refusal.error.retold(CredentialsRefused)
+
+    def _remember_refusal(self, password: Secret, error: CredentialsRefused) -> None:
+        salt = os.urandom(16)
+        until = self.now() + REFUSAL_KEPT
+        self._refusal = _Refusal(salt, _digest(password, salt), until, error.retold(CredentialsRefused))
+
+
+def _done(request: Request) -> Steps[Request]:
+    return request
+    yield  # a generator, as `_call` takes
+
+
+def _ask_safely(source: Callable[[], str]) -> Secret | Exception:
+    try:
+        return Secret(source())
+    except Exception as error:  # whatever a keyring or a vault may raise; `_ask` raises it from there
+        return error
+
+
+def _digest(password: Secret, salt: bytes) -> bytes:
+    from hashlib import blake2b  # only needed where a password was refused
+
+    return blake2b(password.value.encode(), key=salt).digest()
+
+
+def _check_text(name: str, value: object, wanted: str = "a string") -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    flaw = protocol.flaw_of_text(value)
+    if flaw is not None:
+        raise ValueError(f"{name} {flaw}")
+
+
+def _cloud_origin(cloud_url: object) -> Origin:
+    if not isinstance(cloud_url, str):
+        raise TypeError(f"cloud_url must be a string, not {type(cloud_url).__name__}")
+    try:
+        origin = Origin.of_base_url(cloud_url)
+    except ValueError as error:
+        raise ValueError(f"cloud_url {error}") from None
+    if not origin.is_secure:
+        raise InsecureUrl(f"cloud_url must be https: {origin} would get the password in clear", url=str(origin))
+    return origin

@@ -1,0 +1,104 @@
+"""What the adapters of all clients share: how a NotaryAuth is built, copied and shown, and its errors.
+
+Nothing here sends anything. An adapter adds the loop over a conversation's steps, in its client's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from ._account import CLOUD_URL, Account
+from ._steps import Step, Steps
+from .errors import NotaryAuthError
+
+Self = TypeVar("Self", bound="Adapter")
+
+_CLIENTS = ("requests", "httpx", "httpx2")
+
+
+class Adapter:
+    """An Account in the hands of one HTTP client.
+
+    Args:
+        username: the account's login name.
+        password: the password; or a callable returning it, asked at each login, whose result is not kept.
+        cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        totp: a callable returning the current TOTP code (RFC 6238), asked at each login.
+
+    Raises:
+        TypeError, ValueError, InsecureUrl: as for `notary_auth.Account`. Building one does no I/O.
+    """
+
+    _errors: ClassVar[dict[type[NotaryAuthError], type[NotaryAuthError]]]
+
+    def __init__(
+        self,
+        username: str,
+        password: str | Callable[[], str],
+        *,
+        cloud_url: str = CLOUD_URL,
+        totp: Callable[[], str] | None = None,
+    ) -> None:
+        try:
+            account = Account(username, password, cloud_url=cloud_url, totp=totp)
+        except NotaryAuthError as error:
+            raise self._own(error) from None
+        self._adopt(account)
+
+    def _adopt(self, account: Account) -> None:
+        self._account = account
+
+    @classmethod
+    def from_account(cls: type[Self], account: Account) -> Self:
+        """An adapter for an `Account` that others use as well: one login for all of them.
+
+        Raises:
+            TypeError: `account` is not an Account.
+        """
+        if not isinstance(account, Account):
+            raise TypeError(f"account must be a notary_auth.Account, not {type(account).__name__}")
+        self = cls.__new__(cls)
+        self._adopt(account)
+        return self
+
+    @property
+    def account(self) -> Account:
+        """The account: what is known of it, and `forget`."""
+        return self._account
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._account.arguments()), ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._account.username!r}, cloud_url={self._account.cloud_url!r})"
+
+    def _advance(self, conversation: Steps[None], result: Any, request: Any) -> Step | None:
+        """The conversation's next step, or None when it is over. Its errors are raised as the client's own."""
+        try:
+            return conversation.send(result)
+        except StopIteration:
+            return None
+        except NotaryAuthError as error:
+            own, cause = self._own(error), error.__cause__
+        # Outside of the except block, so that the new error does not hold on to the frames of the old one.
+        own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
+        raise own from cause
+
+    def _own(self, error: NotaryAuthError) -> NotaryAuthError:
+        """The same error as one that is the client's as well (rule 22)."""
+        return error.retold(self._errors[type(error)])
+
+
+def refuse_request(auth: object, request: object) -> NoReturn:
+    """Say which NotaryAuth is the right one for the client that `request` is of.
+
+    Raises:
+        TypeError: always.
+    """
+    client = type(request).__module__.partition(".")[0]
+    given = f"{type(auth).__module__}.{type(auth).__name__} does not work with {type(request)!r}"
+    if client not in _CLIENTS:
+        raise TypeError(f"{given}: notary-auth has adapters for {', '.join(_CLIENTS)}")
+    raise TypeError(f"{given}: use `from notary_auth.{client} import NotaryAuth`")

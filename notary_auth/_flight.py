@@ -1,0 +1,124 @@
+"""One login at a time: who leads it, who waits for it, and how it ended.
+
+A *flight* is one discovery and login under way. The first caller that needs one takes it off and leads it; all
+others wait for it to land, whatever they are: threads, asyncio tasks on any loop, trio tasks. Nothing here does
+I/O and nothing blocks for longer than it takes to set a variable. How a caller waits is in `_waiting`; a flight
+only keeps the bells to be rung when it is over, one for each place (a loop, or all threads) that waits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from threading import Lock, Thread
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from .errors import NotaryAuthError
+
+
+class Bell(Protocol):
+    """What wakes those who wait in one place. `ring` may be called from any thread."""
+
+    def ring(self) -> None: ...
+
+
+AnyBell = TypeVar("AnyBell", bound=Bell)
+
+
+class Caller(NamedTuple):
+    """Who is running: a thread and, under an event loop, the loop and the task."""
+
+    thread: Thread
+    loop: Any  # an asyncio loop or a trio token; None outside of one
+    task: Any
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is certain that this caller never goes on."""
+        is_closed = getattr(self.loop, "is_closed", None)  # trio ends no loop with a task still in it
+        return not self.thread.is_alive() or (is_closed is not None and bool(is_closed()))
+
+
+class Flight:
+    """A login under way. It is over when it has landed with a result or a verdict, or was lost without either."""
+
+    __slots__ = ("_bells", "_lock", "is_lost", "is_over", "leader", "verdict")
+
+    def __init__(self, leader: Caller) -> None:
+        self.leader = leader
+        self.is_over = False
+        self.is_lost = False
+        self.verdict: NotaryAuthError | None = None
+        self._bells: dict[Hashable, Bell] = {}
+        self._lock = Lock()
+
+    def bell(self, place: Hashable, make: Callable[[], AnyBell]) -> AnyBell | None:
+        """The bell that all who wait in `place` share; None if there is nothing to wait for any more."""
+        with self._lock:
+            if self.is_over:
+                return None
+            bell: Any = self._bells.get(place)
+            if bell is None:
+                bell = self._bells[place] = make()
+            return bell  # type: ignore[no-any-return]  # a place always makes the same kind
+
+    def end(self, verdict: NotaryAuthError | None, lost: bool) -> None:
+        with self._lock:
+            self.verdict = verdict
+            self.is_lost = lost
+            self.is_over = True
+            bells, self._bells = self._bells, {}
+        for bell in bells.values():
+            try:
+                bell.ring()
+            except RuntimeError:  # that loop is closed, so nobody waits there
+                pass
+
+
+class _Runway:
+    """The lock and the flight under way, for one process."""
+
+    __slots__ = ("flight", "lock")
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.flight: Flight | None = None
+
+
+class Flights:
+    """The flights of one Account: at most one is under way.
+
+    State is kept for each process by its id: after a fork the child has a new lock that nobody holds and no
+    flight whose leader stayed behind in its parent.
+    """
+
+    def __init__(self) -> None:
+        self._runways: dict[int, _Runway] = {}
+
+    @property
+    def lock(self) -> Lock:
+        """The one lock of the Account's state. Never held over a step."""
+        return self._runway.lock
+
+    @property
+    def _runway(self) -> _Runway:
+        pid = os.getpid()
+        return self._runways.get(pid) or self._runways.setdefault(pid, _Runway())
+
+    def board(self, caller: Caller) -> tuple[Flight, bool]:
+        """The flight under way, or a new one led by `caller`; and whether `caller` leads it."""
+        runway = self._runway
+        with runway.lock:
+            if runway.flight is not None:
+                return runway.flight, False
+            runway.flight = Flight(caller)
+            return runway.flight, True
+
+    def land(self, flight: Flight, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
+        """End `flight` and wake all who wait for it. The second time for one flight, this does nothing."""
+        runway = self._runway
+        with runway.lock:
+            if runway.flight is not flight:
+                return
+            runway.flight = None
+        flight.end(verdict, lost)

@@ -1,0 +1,278 @@
+"""What the adapters for httpx and httpx2 share, which is all but the names: both have the same auth flow.
+
+Neither client is imported here; `type(request)` builds a control call's request. httpx hands an auth object the
+request and sends what its flow yields: control calls go that way too, and so through the user's client with its
+proxies, CA bundle, mounts, mocks and time-outs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+from . import _protocol as protocol
+from ._adapter import Adapter, refuse_request
+from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
+from ._waiting import aperform, perform
+
+
+class _Read(NamedTuple):
+    """Read this control reply's body, within limits. Send back the bytes."""
+
+    response: Any
+
+
+class HttpxAdapter(Adapter):
+    """The auth flows of httpx and httpx2, synchronous and asynchronous."""
+
+    _decoding_error: ClassVar[type[Exception]]
+
+    def __call__(self, request: object) -> NoReturn:
+        """Refuse a client of another kind: they all call an auth object that they take for a function."""
+        refuse_request(self, request)
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        if not self._sign_warm(request):
+            flow = self._flow(request, None, _OneShotSync)
+        else:
+            response = yield request
+            if response.status_code != 401:
+                return
+            flow = self._flow(request, response, _OneShotSync)
+        try:
+            result = None
+            while True:
+                try:
+                    action = flow.send(result)
+                except StopIteration:
+                    return
+                if isinstance(action, _Read):
+                    result = self._read(action.response)
+                elif isinstance(action, Wait | Sleep | Call):
+                    result = perform(action)
+                else:
+                    result = yield action
+        finally:
+            flow.close()
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        if not self._sign_warm(request):
+            flow = self._flow(request, None, _OneShotAsync)
+        else:
+            response = yield request
+            if response.status_code != 401:
+                return
+            flow = self._flow(request, response, _OneShotAsync)
+        try:
+            result = None
+            while True:
+                try:
+                    action = flow.send(result)
+                except StopIteration:
+                    return
+                if isinstance(action, _Read):
+                    result = await self._aread(action.response)
+                elif isinstance(action, Wait | Sleep | Call):
+                    result = await aperform(action)
+                else:
+                    result = yield action
+        finally:
+            flow.close()
+
+    def _sign_warm(self, request: Any) -> bool:
+        """Sign a request that needs nothing else. False: it takes a conversation."""
+        account = self._account
+        token = account.token
+        home = token.data_center
+        url = request.url
+        if (
+            home is None
+            or url.host != home.host
+            or url.scheme != home.scheme
+            or url.port != home.port
+            or account.now() >= token.refresh_at
+        ):
+            signature = account.signature(str(url))
+            if signature is None:
+                return False
+            _apply(signature, request)
+        else:
+            request.headers["Authorization"] = token.here.authorization
+        return True
+
+    def _flow(
+        self, request: Any, response: Any, body_type: type[_OneShot]
+    ) -> Generator[Any, Any, None]:
+        """A conversation in httpx's terms: yields requests to send, replies to read, steps to perform."""
+        answer = None if response is None else _answer(response)
+        conversation = self._account.conversation(str(request.url), answer)
+        control_calls: list[Any] = []
+        result: Any = None
+
+        def refuse_redirect() -> None:
+            # The client is about to repeat the login's body; the conversation makes an error of its reason.
+            self._advance(conversation, Reply(307, {}, b""), request)
+
+        try:
+            while (step := self._advance(conversation, result, request)) is not None:
+                if isinstance(step, Forward):
+                    if response is not None:  # redirects may have led elsewhere: replay what was refused
+                        request = response.request
+                    _apply(step.signature, request)
+                    response = yield request
+                    _leave_out(control_calls, response)
+                    result = _answer(response)
+                elif isinstance(step, Send):
+                    control = _control_request(step.request, request, body_type, refuse_redirect)
+                    reply = yield control
+                    control_calls.append(reply)
+                    result = yield from self._reply(control, reply)
+                else:
+                    result = yield step
+        finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
+            conversation.close()
+
+    def _reply(self, control: Any, response: Any) -> Generator[Any, Any, Reply]:
+        if response.request is not control:
+            # The client has followed a redirect: what counts is the platform's own reply.
+            response = next((hop for hop in response.history if hop.request is control), response)
+            return Reply(response.status_code, _lower(response.headers), b"")
+        body: bytes = yield _Read(response)
+        return Reply(response.status_code, _lower(response.headers), body)
+
+    def _read(self, response: Any) -> bytes:
+        source = _detached(response)
+        try:
+            return protocol.bounded(source.iter_bytes())
+        except self._decoding_error:
+            return b""  # reads as what it is: not JSON
+        finally:
+            source.close()
+
+    async def _aread(self, response: Any) -> bytes:
+        source = _detached(response)
+        body = bytearray()
+        try:
+            async for chunk in source.aiter_bytes():
+                body += chunk
+                if len(body) > protocol.REPLY_LIMIT:
+                    break
+        except self._decoding_error:
+            return b""
+        finally:
+            await source.aclose()
+        return bytes(body)
+
+
+def _apply(signature: Signature, request: Any) -> None:
+    if signature.origin is not None:
+        origin = signature.origin
+        request.url = request.url.copy_with(scheme=origin.scheme, host=origin.host, port=origin.port)
+        request.headers["Host"] = origin.netloc
+        # The cookies in it are those of the host it was addressed to; the client's jar is out of reach here.
+        request.headers.pop("Cookie", None)
+    if signature.authorization is not None:
+        request.headers["Authorization"] = signature.authorization
+
+
+def _answer(response: Any) -> Answer:
+    request = response.request  # not the one that was yielded, if the client has followed redirects
+    return Answer(
+        response.status_code,
+        str(request.url),
+        request.headers.get("Authorization"),
+        response.status_code == 401 and _rewind(request),
+    )
+
+
+def _rewind(request: Any) -> bool:
+    """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
+    try:
+        return request.content is not None  # bytes in memory
+    except RuntimeError:  # RequestNotRead: a stream
+        stream = request.stream
+    fields = getattr(stream, "fields", None)
+    if fields is not None:  # multipart, which goes back to the start of its files by itself if they can
+        return all(_can_seek(getattr(field, "file", b"")) for field in fields)
+    # A file as content=. httpx has measured it from its start, so that is where it began.
+    content = getattr(stream, "_stream", None)
+    if isinstance(content, bytes):
+        return True
+    if not hasattr(content, "read") or "Content-Length" not in request.headers or not _can_seek(content):
+        return False
+    content.seek(0)
+    return True
+
+
+def _can_seek(content: Any) -> bool:
+    if isinstance(content, bytes | str):
+        return True
+    try:
+        content.seek(content.tell())
+    except (AttributeError, OSError, ValueError):  # no file, one that cannot seek, or is closed
+        return False
+    return True
+
+
+def _leave_out(control_calls: list[Any], response: Any) -> None:
+    """Keep the control calls out of the history that the user sees."""
+    if control_calls:
+        for hop in (response, *response.history):
+            hop.history = [each for each in hop.history if not any(each is call for call in control_calls)]
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _control_request(
+    request: Request, user_request: Any, body_type: type[_OneShot], refuse_redirect: Callable[[], None]
+) -> Any:
+    headers = dict(request.headers)
+    content = None
+    if request.body is not None:
+        headers["Content-Length"] = str(len(request.body))
+        content = body_type(request.body, refuse_redirect)
+    control = type(user_request)(request.method, request.url, headers=headers, content=content)
+    if "timeout" in user_request.extensions:  # or the control call would have none
+        control.extensions["timeout"] = user_request.extensions["timeout"]
+    return control
+
+
+def _detached(response: Any) -> Any:
+    """A response to read the body from in place of `response`, which is left with an empty one.
+
+    The client reads the reply to a control call to its end, whatever its size, and keeps it. This way there is
+    nothing to be read, and no token to be kept. A body that an event hook has read already is there as it is.
+    """
+    if response.is_stream_consumed:
+        return response
+    detached = type(response)(
+        response.status_code, headers=response.headers, stream=response.stream, request=response.request
+    )
+    response.stream = type(response)(200, content=b"").stream
+    return detached
+
+
+class _OneShot:
+    """The body of a control call: a client that follows a redirect with it gets an error, and no password."""
+
+    def __init__(self, body: bytes, refuse_redirect: Callable[[], None]) -> None:
+        self._body: bytes | None = body
+        self._refuse_redirect = refuse_redirect
+
+    def _take(self) -> bytes:
+        body, self._body = self._body, None
+        if body is None:
+            self._refuse_redirect()
+        return body or b""
+
+
+class _OneShotSync(_OneShot):
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._take()
+
+
+class _OneShotAsync(_OneShot):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._take()

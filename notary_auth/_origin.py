@@ -1,0 +1,120 @@
+"""Origins (RFC 6454): which scheme, host and port a URL belongs to, and nothing else.
+
+Who gets the token is decided here, so the grammar is strict on purpose: two parsers that disagree about a host
+are a leak. What this one does not take for plain is nobody's origin, and goes out unsigned. The URLs that come
+in are those the client has prepared already (IDNA-encoded, percent-encoded), as it will send them.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import NamedTuple
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+# ASCII matters: without it, IGNORECASE lets U+017F pass for an s and U+212A for a k.
+_ORIGIN = re.compile(
+    r"""
+    (?P<scheme>https?)://
+    (?P<userinfo>[a-z0-9._~!$&'()*+,;=:%-]*@)?
+    (?P<host>[a-z0-9_-][a-z0-9_.-]*|\[[0-9a-f:.]+\])
+    (?::(?P<port>[0-9]{0,5}))?
+    (?P<rest>[/?\#].*)?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port, normalized: lower case, no default port, no trailing dot, IPv6 without brackets."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @classmethod
+    def of(cls, url: str) -> Origin | None:
+        """The origin of a prepared URL, or None where it is not beyond doubt."""
+        match = _ORIGIN.fullmatch(url)
+        return None if match is None else cls._normalized(match["scheme"], match["host"], match["port"])
+
+    @classmethod
+    def of_base_url(cls, url: str) -> Origin:
+        """The origin that a base URL consists of: scheme, host and port, and at most one slash behind them.
+
+        Raises:
+            ValueError: saying what is wrong, without quoting the URL (a password may stand in it).
+        """
+        match = _ORIGIN.fullmatch(_idna_encoded(url))
+        if match is None:
+            raise ValueError("is not an http or https URL of a plain host name")
+        if match["userinfo"] is not None:
+            raise ValueError("must not have a user name or password in it")
+        if match["rest"] not in (None, "/"):
+            raise ValueError("must not have a path, query or fragment")
+        origin = cls._normalized(match["scheme"], match["host"], match["port"])
+        if origin is None:
+            raise ValueError("has an impossible host or port")
+        return origin
+
+    @classmethod
+    def _normalized(cls, scheme: str, host: str, port: str | None) -> Origin | None:
+        scheme = scheme.lower()
+        if host.startswith("["):
+            try:
+                host = IPv6Address(host[1:-1]).compressed
+            except AddressValueError:
+                return None
+        else:
+            host = host.lower()
+            host = host[:-1] if host.endswith(".") else host
+        number = int(port) if port else _DEFAULT_PORTS[scheme]
+        if not host or not 0 < number < 65536:
+            return None
+        return cls(scheme, host, None if number == _DEFAULT_PORTS[scheme] else number)
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as they stand in a URL and in the ``Host`` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether a password may be sent there: over TLS, or not leaving this machine."""
+        return self.scheme == "https" or self._is_loopback
+
+    @property
+    def _is_loopback(self) -> bool:
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            address = IPv6Address(self.host) if ":" in self.host else IPv4Address(self.host)
+        except AddressValueError:
+            return False
+        return address.is_loopback
+
+    def readdress(self, url: str) -> str:
+        """`url` (one that has an origin) with this origin instead: same path, query and fragment."""
+        match = _ORIGIN.fullmatch(url)
+        rest = "" if match is None else match["rest"] or ""
+        return f"{self}{rest if rest.startswith('/') else '/' + rest}"
+
+
+def _idna_encoded(url: str) -> str:
+    """`url` with a host name in other than ASCII letters as DNS has it (RFC 5891, mapped by UTS 46)."""
+    if url.isascii():
+        return url
+    import idna  # rarely needed, and its tables are large
+
+    start, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    name, colon, port = host.partition(":")
+    try:
+        return f"{start}://{idna.encode(name, uts46=True).decode()}{colon}{port}{slash}{path}"
+    except idna.IDNAError:
+        return ""

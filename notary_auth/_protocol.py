@@ -1,0 +1,259 @@
+"""The platform's wire format: control requests built, their replies read. Pure functions, no state, no I/O.
+
+Replies are read with suspicion: a gateway may have answered, or nobody who should. What does not fit becomes a
+`DiscoveryError` or a `LoginError` that says what was wrong. Errors are raised outside of `except` blocks on
+purpose: a JSONDecodeError holds the whole reply, and would come along as the new error's context.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus, urlencode
+
+from ._origin import Origin
+from ._steps import Reply, Request
+from ._version import __version__
+from .errors import CredentialsRefused, DiscoveryError, LoginError, NotaryAuthError, TotpRequired
+
+LOOKUP_PATH = "/api/1/accounts"
+TOKEN_PATH = "/api/2/idp/token"
+API_PATH = "/api/notary/v2"
+
+REPLY_LIMIT = 1024 * 1024  # bytes, decoded
+RETRIED = frozenset({429, 502, 503, 504})
+RETRY_AFTER_LIMIT = 60.0  # seconds
+
+_HEADERS = {"Accept": "application/json", "User-Agent": f"notary-auth/{__version__}"}
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
+_TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
+_SHOWN = 200  # characters of what the platform says that are worth showing
+
+Error = TypeVar("Error", bound=NotaryAuthError)
+
+
+class Secret:
+    """A password or a code on its way to the platform. No repr and no traceback with locals shows it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+
+def flaw_of_text(value: object) -> str | None:
+    """Why `value` cannot be sent as UTF-8 text, or None. Says nothing of what is in it."""
+    if not isinstance(value, str):
+        return f"must be a string, not {type(value).__name__}"
+    if not value:
+        return "is empty"
+    if "\0" in value:
+        return "contains a NUL character"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "contains a lone surrogate, which UTF-8 cannot encode"
+    return None
+
+
+# Discovery: PLATFORM, "Which data center holds the account"
+
+
+def lookup_request(cloud: Origin, username: str) -> Request:
+    return Request("GET", f"{cloud}{LOOKUP_PATH}?{urlencode({'login': username})}", dict(_HEADERS))
+
+
+def read_lookup(reply: Reply, cloud: Origin, username: str) -> Origin:
+    """The data center that the reply names."""
+    url = f"{cloud}{LOOKUP_PATH}"
+    subject = f"cannot find the data center of {username!r}: {url}"
+    if reply.status != 200:
+        raise DiscoveryError(f"{subject} answered {_described(reply)}", status=reply.status, url=url)
+    document, flaw = _read_object(reply)
+    if document is not None:
+        server_url = document.get("server_url")
+        flaw = "has no server_url that is a string"
+        if isinstance(server_url, str):
+            try:
+                data_center = Origin.of_base_url(server_url)
+            except ValueError as error:
+                flaw = f"has a server_url that {error}"
+            else:
+                if data_center.is_secure:
+                    return data_center
+                flaw = "has a server_url without TLS"
+    raise DiscoveryError(f"{subject} answered with a reply that {flaw}", status=reply.status, url=url)
+
+
+# Login: PLATFORM, "Logging in"; RFC 6749, section 4.3
+
+
+def login_request(data_center: Origin, username: str, password: Secret, code: Secret | None) -> Request:
+    form = {"grant_type": "password", "username": username, "password": password.value}
+    if code is not None:
+        form["totp_code"] = code.value
+    headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+    return Request("POST", f"{data_center}{TOKEN_PATH}", headers, urlencode(form).encode("ascii"))
+
+
+def read_login(
+    reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret], local_time: float
+) -> tuple[str, float | None]:
+    """The access token in the reply, and its lifetime in seconds, or None if that is not known.
+
+    Args:
+        local_time: this machine's seconds since the epoch, for a reply that says neither date nor duration.
+    """
+    url = f"{data_center}{TOKEN_PATH}"
+    if reply.status != 200:
+        raise _login_refusal(reply, data_center, username, secrets)
+    document, flaw = _read_object(reply)
+    if document is not None:
+        flaw = _flaw_of_token(document)
+        if flaw is None:
+            return document["access_token"], _lifetime(document, reply, local_time)
+    raise LoginError(
+        f"the login of {username!r} failed: {url} answered with a reply that {flaw}", status=reply.status, url=url
+    )
+
+
+def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret]) -> LoginError:
+    document, _ = _read_object(reply)
+    error, description = (
+        _shown(document.get(name), secrets) if document else None for name in ("error", "error_description")
+    )
+    who = f"the login of {username!r} at {data_center}"
+    said = f"{error} ({description})" if error and description else error or _described(reply)
+    kind: type[LoginError] = LoginError
+    message = f"{who} failed: the platform answered {said}"
+    if error in _TOTP_ERRORS:
+        kind = TotpRequired
+        message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
+    elif reply.status == 401 or (reply.status in (400, 403) and error not in (None, "invalid_request")):
+        # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's.
+        kind = CredentialsRefused
+        message = (
+            f"the platform refused {who}: {said}. "
+            "It will not be tried again for 5 minutes unless the password changes."
+        )
+    return kind(
+        message,
+        status=reply.status,
+        error=error,
+        error_description=description,
+        url=f"{data_center}{TOKEN_PATH}",
+    )
+
+
+def _flaw_of_token(document: dict[str, Any]) -> str | None:
+    access_token, token_type = document.get("access_token"), document.get("token_type")
+    if not isinstance(access_token, str):
+        return "has no access_token that is a string"
+    if not _B64TOKEN.fullmatch(access_token):
+        return "has an access_token with characters that RFC 6750 does not allow"
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        return "has a token_type other than bearer"
+    for name in ("expires_on", "expires_in"):
+        if document.get(name) is not None and not _is_number(document[name]):
+            return f"has an {name} that is not a number"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+
+
+def _lifetime(document: dict[str, Any], reply: Reply, local_time: float) -> float | None:
+    """Seconds the token has, by the server's own clock wherever it tells."""
+    expires_on, expires_in = document.get("expires_on"), document.get("expires_in")
+    date = _parsed_date(reply.headers.get("date"))
+    if expires_on is not None and date is not None:
+        lifetime = expires_on - date
+    elif expires_in is not None:
+        lifetime = expires_in
+    elif expires_on is not None:
+        lifetime = expires_on - local_time
+    else:
+        return None
+    # Handed out and expired at once: nothing to plan by. It serves until the platform refuses it.
+    return float(lifetime) if lifetime > 0 else None
+
+
+# What both have in common
+
+
+def retry_after(reply: Reply, local_time: float) -> float | None:
+    """Seconds to wait as `Retry-After` has it (RFC 9110, section 10.2.3), at most 60, or None."""
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), RETRY_AFTER_LIMIT)
+    moment = _parsed_date(value)
+    if moment is None:
+        return None
+    date = _parsed_date(reply.headers.get("date"))
+    return min(max(moment - (local_time if date is None else date), 0.0), RETRY_AFTER_LIMIT)
+
+
+def _parsed_date(value: str | None) -> float | None:
+    """An HTTP date as seconds since the epoch, or None."""
+    try:
+        date = parsedate_to_datetime(value or "")
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+    except (IndexError, OverflowError, TypeError, ValueError):
+        return None
+
+
+def bounded(chunks: Iterable[bytes]) -> bytes:
+    """A reply's decoded body, read no further than it takes to see that it is too large."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > REPLY_LIMIT:
+            break
+    return bytes(body)
+
+
+def _read_object(reply: Reply) -> tuple[dict[str, Any] | None, str]:
+    """The JSON object in the reply; or None, and what is wrong."""
+    if len(reply.body) > REPLY_LIMIT:
+        return None, "is larger than 1 MiB"
+    try:
+        document = json.loads(reply.body)
+    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
+        return None, "is not JSON"
+    return (document, "") if isinstance(document, dict) else (None, "is not a JSON object")
+
+
+def _described(reply: Reply) -> str:
+    if 300 <= reply.status < 400:
+        return f"{reply.status}, a redirect, which is not followed with credentials"
+    return f"{reply.status} without an explanation that could be read"
+
+
+def _shown(text: object, secrets: Iterable[Secret]) -> str | None:
+    """What the platform said: without any secret of ours, on one line, cut to a sane length."""
+    if not isinstance(text, str) or not text:
+        return None
+    for secret in secrets:
+        for form in {secret.value, quote(secret.value, safe=""), quote_plus(secret.value)}:
+            text = text.replace(form, "***")
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def pause_before(attempt: int, jitter: float) -> float:
+    """Seconds before attempt number `attempt` (2 or 3) where the platform named none; `jitter` from 0 to 1."""
+    return float(2 ** (attempt - 2)) * (0.5 + jitter / 2)
+
+

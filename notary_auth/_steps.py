@@ -1,0 +1,106 @@
+"""The steps of a conversation, and what an adapter sends back for each. Data only.
+
+`Account.conversation` yields steps; an adapter performs them with its client and sends the results in. These
+are named tuples and not dataclasses because importing `dataclasses` alone costs requests' users 10 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ._origin import Origin
+
+if TYPE_CHECKING:
+    from ._flight import Flight
+
+Result = TypeVar("Result")
+
+
+class Request(NamedTuple):
+    """A control call: what notary-auth itself asks the platform."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+    def __repr__(self) -> str:  # the body has the password in it, the query the user's name
+        return f"<Request {self.method} {self.url.partition('?')[0]}>"
+
+
+class Reply(NamedTuple):
+    """The platform's reply to a control call; `body` is decoded, and cut soon after `REPLY_LIMIT`."""
+
+    status: int
+    headers: Mapping[str, str]  # looked up by lower-case names
+    body: bytes
+
+    def __repr__(self) -> str:  # the body has the token in it
+        return f"<Reply {self.status}, {len(self.body)} bytes>"
+
+
+class Signature(NamedTuple):
+    """What makes the user's request an authenticated one."""
+
+    authorization: str | None  # the header's value; None: leave the request unsigned
+    origin: Origin | None  # where the request has to go instead; None: where it is addressed to
+
+    def __repr__(self) -> str:
+        return f"<Signature {'with' if self.authorization else 'without'} a token, origin {self.origin}>"
+
+
+UNSIGNED = Signature(None, None)
+
+
+class Answer(NamedTuple):
+    """What the user's request was answered with."""
+
+    status: int
+    url: str  # where the answer comes from, which redirects may have changed
+    authorization: str | None  # the header's value that the answered request carried
+    replayable: bool  # whether that request's body can be sent once more
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status} from {self.url.partition('?')[0]}>"
+
+
+class Send(NamedTuple):
+    """Make this control call with the user's client. Send back its `Reply`."""
+
+    request: Request
+
+
+class Wait(NamedTuple):
+    """Wait until another caller's login is over, `seconds` at most: a thread blocks, a task awaits.
+
+    Send back whether waiting was possible: it is not where the leader needs this very thread or task to go on.
+    """
+
+    flight: Flight
+    seconds: float
+
+
+class Sleep(NamedTuple):
+    """Wait out a pause that the platform asked for. Send back nothing."""
+
+    seconds: float
+
+
+class Call(NamedTuple):
+    """Run something that may block, off the event loop where there is one. Send back its result.
+
+    It raises nothing but what ends a program (KeyboardInterrupt and the like).
+    """
+
+    function: Callable[[], Any]
+
+
+class Forward(NamedTuple):
+    """Send the user's own request, addressed and signed so. Send back the `Answer`."""
+
+    signature: Signature
+
+
+Step = Send | Wait | Sleep | Call | Forward
+Steps = Generator[Step, Any, Result]

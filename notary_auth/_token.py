@@ -1,0 +1,71 @@
+"""A token, the data center it is good at, and the clock it is kept on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from random import uniform
+from typing import NamedTuple
+
+from ._origin import Origin
+from ._steps import UNSIGNED, Signature
+
+REFRESH_MARGIN = 300.0  # seconds before its end at which a token is renewed, at most
+REFRESH_PAUSE = 30.0  # seconds between two attempts to renew it
+
+
+def _choose_clock() -> Callable[[], float]:
+    """Seconds on a clock that no one can set, and that counts the time a laptop sleeps if the system has one."""
+    if sys.platform == "linux":
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":  # Python's monotonic() stops during sleep there, CLOCK_MONOTONIC does not
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    return time.monotonic
+
+
+clock = _choose_clock()
+
+
+class Token(NamedTuple):
+    """An access token (RFC 6750), ready to be put on requests. Times are in seconds of `clock`."""
+
+    data_center: Origin | None
+    prefix: str  # what the URLs of its data center begin with; the slash at its end closes the host
+    refresh_at: float  # from here on one caller renews it
+    expires_at: float  # from here on it is not used
+    here: Signature  # for a request that is addressed to the data center
+    there: Signature  # for a request that has to be re-addressed to it
+
+    @classmethod
+    def issued(cls, access_token: str, data_center: Origin, now: float, lifetime: float | None) -> Token:
+        """A token as just handed out, `lifetime` seconds long; None: good until the platform refuses it."""
+        authorization = f"Bearer {access_token}"
+        expires_at = inf if lifetime is None else now + lifetime
+        margin = 0.0 if lifetime is None else min(REFRESH_MARGIN, lifetime / 10)
+        return cls(
+            data_center,
+            f"{data_center}/",
+            # Jittered, so that many processes with tokens of one age do not all log in at one moment.
+            expires_at - uniform(0.75, 1.0) * margin,
+            expires_at,
+            Signature(authorization, None),
+            Signature(authorization, data_center),
+        )
+
+    def postponed(self, now: float) -> Token:
+        """The same token, to be renewed only after a pause."""
+        return self._replace(refresh_at=min(now + REFRESH_PAUSE, self.expires_at))
+
+    @property
+    def authorization(self) -> str | None:
+        return self.here.authorization
+
+    def __repr__(self) -> str:
+        return f"<Token for {self.data_center}>"
+
+
+#: No URL begins with a NUL, and no time is before the beginning: this one never signs anything.
+NO_TOKEN = Token(None, "\0", -inf, -inf, UNSIGNED, UNSIGNED)

@@ -1,0 +1,160 @@
+"""How a caller waits, pauses and runs what blocks: as a thread, as an asyncio task, as a trio task.
+
+`perform` and `aperform` do this for the steps that have nothing to do with HTTP, so that an adapter is left
+with `Send` and `Forward`. asyncio and trio are looked at only where the program has imported them already.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ._flight import Caller, Flight
+from ._steps import Call, Forward, Send, Sleep, Step, Wait
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import trio
+
+_THREADS = "threads"
+
+
+def current_caller() -> Caller:
+    """The thread, and the event loop and task if there are any, that this is called in."""
+    thread = threading.current_thread()
+    trio = _running_trio()
+    if trio is not None:
+        return Caller(thread, trio.lowlevel.current_trio_token(), trio.lowlevel.current_task())
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            return Caller(thread, asyncio.get_running_loop(), asyncio.current_task())
+        except RuntimeError:
+            pass
+    return Caller(thread, None, None)
+
+
+def _running_trio() -> Any:
+    """trio, if this is called in a trio task; else None."""
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return None
+    try:
+        trio.lowlevel.current_task()
+    except (AttributeError, RuntimeError):  # half imported by another thread, or not in a task
+        return None
+    return trio
+
+
+def perform(step: Step) -> Any:
+    """Perform a `Wait`, `Sleep` or `Call` in this thread, and return what to send back for it."""
+    match step:
+        case Wait(flight, seconds):
+            # The leader may be a task of the loop that runs in this thread, or this thread's own outer call.
+            if flight.leader.thread is threading.current_thread():
+                return False
+            bell = flight.bell(_THREADS, _ThreadBell)
+            if bell is not None:
+                bell.wait(seconds)
+            return True
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Call(function):
+            return function()
+        case Send() | Forward():
+            raise TypeError("an adapter sends by itself")
+
+
+async def aperform(step: Step) -> Any:
+    """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
+    trio = _running_trio()
+    if trio is None:
+        import asyncio
+    match step:
+        case Wait(flight, seconds):
+            if flight.leader.task is not None and flight.leader.task is current_caller().task:
+                return False
+            await _wait(flight, seconds, trio)
+            return True
+        case Sleep(seconds):
+            return await (asyncio.sleep(seconds) if trio is None else trio.sleep(seconds))
+        case Call(function):
+            if trio is None:
+                return await asyncio.to_thread(function)
+            return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+        case Send() | Forward():
+            raise TypeError("an adapter sends by itself")
+
+
+async def _wait(flight: Flight, seconds: float, trio: Any) -> None:
+    make: Callable[[], _TaskBell | _TrioBell]
+    if trio is None:
+        import asyncio
+
+        place: Any = asyncio.get_running_loop()
+        make = lambda: _TaskBell(place)  # noqa: E731
+    else:
+        place = trio.lowlevel.current_trio_token()
+        make = lambda: _TrioBell(trio, place)  # noqa: E731
+    bell = flight.bell(place, make)
+    if bell is not None:
+        await bell.wait(seconds)
+
+
+class _ThreadBell:
+    """Wakes all threads that wait."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.ring = self._event.set
+        self.wait = self._event.wait
+
+
+class _TaskBell:
+    """Wakes the tasks of one asyncio loop: one call into the loop for all of them, however many."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        self._loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        for future in self._waiting:
+            _wake(future)
+
+    async def wait(self, seconds: float) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _wake, future)
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._waiting.discard(future)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class _TrioBell:
+    """Wakes the tasks of one trio run."""
+
+    def __init__(self, trio_module: Any, token: trio.lowlevel.TrioToken) -> None:
+        self._trio = trio_module
+        self._token = token
+        self._event: trio.Event = trio_module.Event()
+
+    def ring(self) -> None:
+        self._token.run_sync_soon(self._event.set)
+
+    async def wait(self, seconds: float) -> None:
+        with self._trio.move_on_after(seconds):
+            await self._event.wait()

@@ -1,0 +1,99 @@
+"""What can go wrong, and how it is told in a client's own terms.
+
+One small hierarchy. An adapter raises each of these as a class that is also its client's own error, so that
+``except requests.RequestException`` and ``except httpx.HTTPError`` go on working (`in_terms_of`).
+Nothing in an error's text or attributes is ever a password, a code or a token.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeVar
+
+Error = TypeVar("Error", bound="NotaryAuthError")
+
+
+class NotaryAuthError(Exception):
+    """A request could not be authenticated.
+
+    Attributes:
+        status: the HTTP status of the platform's answer, or None where there was none.
+        error: the platform's error code (RFC 6749, section 5.2), such as ``"access_denied"``, or None.
+        error_description: the platform's explanation, made safe to show, or None.
+        url: the URL of the call that failed, without its query, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        error: str | None = None,
+        error_description: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+        self.error_description = error_description
+        self.url = url
+
+    def retold(self, kind: type[Error]) -> Error:
+        """The same failure as a new error of another class: without traceback, cause or context."""
+        return kind(str(self.args[0]), **self._details())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A client's error would pickle its request along, and with it the request's headers and body.
+        return partial(type(self), **self._details()), self.args
+
+    def _details(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "error": self.error,
+            "error_description": self.error_description,
+            "url": self.url,
+        }
+
+
+class DiscoveryError(NotaryAuthError):
+    """The account's data center could not be found: no answer, or not one of the platform's."""
+
+
+class LoginError(NotaryAuthError):
+    """The login at the data center failed: no answer, not one of the platform's, or a refusal."""
+
+
+class CredentialsRefused(LoginError):
+    """The platform refused user name and password. They are not sent again for five minutes."""
+
+
+class TotpRequired(LoginError):
+    """The account needs a TOTP code (RFC 6238) that was missing, or not taken."""
+
+
+class InsecureUrl(NotaryAuthError, ValueError):
+    """A URL that would send the password in clear: plain http to a host that is not this machine."""
+
+
+KINDS: tuple[type[NotaryAuthError], ...] = (
+    NotaryAuthError,
+    DiscoveryError,
+    LoginError,
+    CredentialsRefused,
+    TotpRequired,
+    InsecureUrl,
+)
+
+
+def in_terms_of(
+    client_error: type[Exception], namespace: dict[str, Any]
+) -> dict[type[NotaryAuthError], type[NotaryAuthError]]:
+    """Each error of ours once more, as a subclass of `client_error` as well.
+
+    The classes are put into `namespace`, the adapter module's globals, where pickle finds them by name.
+    """
+    own: dict[type[NotaryAuthError], type[NotaryAuthError]] = {}
+    for kind in KINDS:
+        body = {"__module__": namespace["__name__"], "__doc__": kind.__doc__}
+        own[kind] = namespace[kind.__name__] = type(kind.__name__, (kind, client_error), body)
+    return own

@@ -1,0 +1,25 @@
+"""notary-auth for httpx, synchronous and asynchronous (asyncio and trio).
+
+    import httpx
+    from notary_auth.httpx import NotaryAuth
+
+    auth = NotaryAuth("JohnSmith", "qwe123QWE")
+    httpx.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from ._adapter import Adapter
+from ._httpx_family import HttpxAdapter
+from .errors import in_terms_of
+
+__all__ = ["NotaryAuth"]
+
+
+class NotaryAuth(HttpxAdapter, httpx.Auth):
+    __doc__ = Adapter.__doc__
+
+    _errors = in_terms_of(httpx.HTTPError, globals())
+    _decoding_error = httpx.DecodingError

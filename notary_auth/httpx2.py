@@ -1,0 +1,25 @@
+"""notary-auth for httpx2, synchronous and asynchronous (asyncio and trio).
+
+    import httpx2
+    from notary_auth.httpx2 import NotaryAuth
+
+    auth = NotaryAuth("JohnSmith", "qwe123QWE")
+    httpx2.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
+"""
+
+from __future__ import annotations
+
+import httpx2
+
+from ._adapter import Adapter
+from ._httpx_family import HttpxAdapter
+from .errors import in_terms_of
+
+__all__ = ["NotaryAuth"]
+
+
+class NotaryAuth(HttpxAdapter, httpx2.Auth):
+    __doc__ = Adapter.__doc__
+
+    _errors = in_terms_of(httpx2.HTTPError, globals())
+    _decoding_error = httpx2.DecodingError

@@ -1,0 +1,226 @@
+"""notary-auth for requests.
+
+    import requests
+    from notary_auth.requests import NotaryAuth
+
+    auth = NotaryAuth("JohnSmith", "qwe123QWE")
+    requests.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
+
+requests asks an auth object to sign a request before it is sent (`NotaryAuth.__call__`); a response hook sees the
+answer, and replays the request if it was a 401, as requests' own HTTPDigestAuth does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+from requests.cookies import get_cookie_header
+from requests.utils import rewind_body
+
+from . import _protocol as protocol
+from ._account import CLOUD_URL, Account
+from ._adapter import Adapter, refuse_request
+from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
+from ._waiting import perform
+from .errors import in_terms_of
+
+__all__ = ["NotaryAuth"]
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of a reply
+
+
+class NotaryAuth(Adapter, AuthBase):
+    __doc__ = Adapter.__doc__ and Adapter.__doc__ + """
+    session: a `requests.Session` that control calls go through, for its proxies, CA bundle, adapters and
+        mocks; its headers, cookies and auth are not used. Without one, each control call has a session of its
+        own, with the environment's proxies and CA bundle, no netrc, and a time-out.
+    """
+
+    _errors = in_terms_of(requests.RequestException, globals())
+
+    def __init__(
+        self,
+        username: str,
+        password: str | Callable[[], str],
+        *,
+        cloud_url: str = CLOUD_URL,
+        totp: Callable[[], str] | None = None,
+        session: requests.Session | None = None,
+    ) -> None:
+        super().__init__(username, password, cloud_url=cloud_url, totp=totp)
+        self._session = session
+
+    @classmethod
+    def from_account(cls, account: Account, *, session: requests.Session | None = None) -> NotaryAuth:
+        """An adapter for an `Account` that others use as well: one login for all of them."""
+        self = super().from_account(account)
+        self._session = session
+        return self
+
+    def _adopt(self, account: Account) -> None:
+        super()._adopt(account)
+        self._hook = _Hook(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._account.arguments(), session=self._session), ()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request. requests calls this; it may look the data center up and log in."""
+        if not isinstance(request, requests.PreparedRequest):
+            refuse_request(self, request)
+        account = self._account
+        token = account.token
+        # The warm path, spelled out: one call more would cost a fifth of what all of it costs.
+        if request.url.startswith(token.prefix) and account.now() < token.refresh_at:
+            request.headers["Authorization"] = token.here.authorization
+        else:
+            self._sign(request)
+        request.hooks["response"].append(self._hook)
+        return request
+
+    def _sign(self, request: requests.PreparedRequest) -> None:
+        url = request.url or ""
+        signature = self._account.signature(url)
+        if signature is None:
+            conversation = self._account.conversation(url)
+            signature = self._proceed(conversation, None, request)
+            conversation.close()  # the hook comes back with the answer, in a conversation of its own
+        if signature is not None:
+            _apply(signature, request)
+
+    def respond(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
+        answer = _answer(response)
+        conversation = self._account.conversation(answer.url, answer)
+        signature = self._proceed(conversation, None, response.request)
+        while signature is not None:
+            response = _replay(response, signature, kwargs)
+            signature = self._proceed(conversation, _answer(response), response.request)
+        return response
+
+    def _proceed(
+        self, conversation: Steps[None], result: Answer | None, request: requests.PreparedRequest
+    ) -> Signature | None:
+        """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
+        done: Any = result
+        try:
+            while (step := self._advance(conversation, done, request)) is not None:
+                if isinstance(step, Forward):
+                    return step.signature
+                done = self._control(step.request) if isinstance(step, Send) else perform(step)
+            return None
+        except BaseException:
+            conversation.close()  # at once, and not when a traceback is let go: others wait for the leader
+            raise
+
+    def _control(self, request: Request) -> Reply:
+        """Make a control call."""
+        if self._session is not None:
+            return _send(self._session, request)
+        with requests.Session() as session:
+            return _send(session, request)
+
+
+class _Hook:
+    """The response hook. It hangs on every request, and so in every pickled Response: it leaves all else behind."""
+
+    __slots__ = ("_auth",)
+
+    def __init__(self, auth: NotaryAuth) -> None:
+        self._auth = auth
+
+    def __call__(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        return response if response.status_code != 401 else self._auth.respond(response, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _no_hook, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Hook:
+        return self
+
+
+def _no_hook() -> Callable[..., None]:
+    """What a pickled hook comes back as: one that leaves the response as it is."""
+    return _leave
+
+
+def _leave(response: requests.Response, **kwargs: Any) -> None:
+    return None
+
+
+def _apply(signature: Signature, request: requests.PreparedRequest) -> None:
+    if signature.origin is not None:
+        url = request.url or ""
+        # The jar's cookies are for the host the request was addressed to; the user's own header stays.
+        from_jar = _jar_cookies(request)
+        request.headers.pop("Host", None)
+        request.url = signature.origin.readdress(url)
+        if from_jar is not None and request.headers.get("Cookie") == from_jar:
+            del request.headers["Cookie"]
+            request.prepare_cookies(request._cookies)
+    if signature.authorization is not None:
+        request.headers["Authorization"] = signature.authorization
+
+
+def _jar_cookies(request: requests.PreparedRequest) -> str | None:
+    """The `Cookie` header that the request's jar makes for its present URL."""
+    if "Cookie" not in request.headers or request._cookies is None:
+        return None
+    bare = request.copy()
+    del bare.headers["Cookie"]
+    return get_cookie_header(request._cookies, bare)
+
+
+def _answer(response: requests.Response) -> Answer:
+    request = response.request
+    header = request.headers.get("Authorization")
+    authorization = header.decode("latin-1") if isinstance(header, bytes) else header
+    return Answer(response.status_code, request.url or "", authorization, _rewind(request))
+
+
+def _rewind(request: requests.PreparedRequest) -> bool:
+    """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
+    if request.body is None or isinstance(request.body, bytes | str):
+        return True
+    try:
+        rewind_body(request)
+    except (OSError, ValueError, requests.RequestException):  # cannot seek, is closed, or has no position
+        return False
+    return True
+
+
+def _replay(
+    response: requests.Response, signature: Signature, kwargs: dict[str, Any]
+) -> requests.Response:
+    response.content  # noqa: B018  read to the end, so that the connection can be used again
+    response.close()
+    request = response.request.copy()
+    _apply(signature, request)
+    replayed = response.connection.send(request, **kwargs)
+    replayed.history = [*response.history, response]
+    replayed.request = request
+    return replayed
+
+
+def _send(session: requests.Session, request: Request) -> Reply:
+    # Prepared without the session: no netrc, and none of its headers, cookies and auth.
+    prepared = requests.Request(request.method, request.url, request.headers, data=request.body).prepare()
+    prepared.register_hook("response", _keep_from_redirecting)
+    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    response = session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
+    try:
+        body = protocol.bounded(response.iter_content(65536))
+    except requests.exceptions.ContentDecodingError:
+        body = b""  # reads as what it is: not JSON
+    finally:
+        response.close()
+    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+
+
+def _keep_from_redirecting(response: requests.Response, **kwargs: Any) -> None:
+    """An answer without a Location is followed by no session, whatever it is set to, nor read for one."""
+    response.headers.pop("Location", None)

@@ -1,0 +1,16 @@
+"""The platform on this machine, for the demo, for our tests and for yours: real HTTP over loopback.
+
+    from notary_auth.sandbox import Sandbox
+
+    with Sandbox() as notary:
+        auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+        requests.get(f"{notary.api_url}/stored-files", auth=auth)
+        assert notary.count("login") == 1
+
+A cloud, two data centers and a foreign host, each an origin of its own. It needs the extra ``sandbox``.
+"""
+
+from ._platform import Account, Call, Faults
+from ._server import Sandbox
+
+__all__ = ["Account", "Call", "Faults", "Sandbox"]

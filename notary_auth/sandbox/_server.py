@@ -1,0 +1,219 @@
+"""The platform served: a uvicorn server in a background thread, with a loopback socket for each host."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import uvicorn
+
+from ._platform import API, CLOUD, FIRST, FOREIGN, HOSTS, SECOND, Account, Call, Faults, Platform
+
+ADDRESS = "127.0.0.1"
+START_LIMIT = 30.0  # seconds
+
+
+class Sandbox:
+    """A platform of one's own, from `start` to `stop`, or for a ``with`` block.
+
+    Args:
+        users: the accounts, as passwords by user name.
+        port: where the cloud listens; data centers and the foreign host take the three ports above it.
+            0: any free ports.
+        tls: serve https, with certificates of a CA of its own (`ca_file`).
+
+    Attributes:
+        faults: what can be made to go wrong.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, str] | None = None,
+        *,
+        port: int = 0,
+        tls: bool = False,
+    ) -> None:
+        users = {"JohnSmith": "qwe123QWE"} if users is None else users
+        self._platform = Platform()
+        self._port = port
+        self._tls = tls
+        self._running = ExitStack()
+        self._ca_file: str | None = None
+        for username, password in users.items():
+            self.add_user(username, password)
+
+    def start(self) -> Sandbox:
+        """Open the sockets and serve them in the background.
+
+        Raises:
+            OSError: a port is not free.
+            RuntimeError: the server did not come up.
+        """
+        with ExitStack() as opened:
+            sockets = {host: opened.enter_context(_listen(self._port, i)) for i, host in enumerate(HOSTS)}
+            files = self._certificates(opened) if self._tls else {}
+            scheme = "https" if self._tls else "http"
+            for host, listener in sockets.items():
+                port = listener.getsockname()[1]
+                self._platform.hosts[port] = host
+                self._platform.urls[host] = f"{scheme}://{ADDRESS}:{port}"
+            config = uvicorn.Config(
+                self._platform.app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                date_header=False,  # the platform's clock is a fault that can be set
+                server_header=False,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=1,
+                **files,
+            )
+            server = uvicorn.Server(config)
+            thread = threading.Thread(
+                target=server.run, args=(list(sockets.values()),), name="notary-auth sandbox", daemon=True
+            )
+            thread.start()
+            opened.callback(self._platform.close)
+            opened.callback(_stop, server, thread)
+            _await_start(server, thread)
+            self._running = opened.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, and drop what was stored."""
+        self._running.close()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _certificates(self, opened: ExitStack) -> dict[str, str]:
+        import trustme  # only where TLS is asked for
+
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="notary-auth-")))
+        ca = trustme.CA()
+        certificate = ca.issue_cert(ADDRESS, "localhost")
+        ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+        self._ca_file = str(folder / "ca.pem")
+        return {"ssl_certfile": str(folder / "server.pem")}
+
+    # Where it is, and who may log in
+
+    @property
+    def url(self) -> str:
+        """The cloud's URL."""
+        return self._platform.urls[CLOUD]
+
+    @property
+    def api_url(self) -> str:
+        """The URL of the Notary API as users write it: below the cloud's."""
+        return self.url + API
+
+    @property
+    def data_center_urls(self) -> tuple[str, str]:
+        """The URLs of the two data centers. Accounts begin at the first."""
+        return self._platform.urls[FIRST], self._platform.urls[SECOND]
+
+    @property
+    def foreign_url(self) -> str:
+        """The URL of a host that has nothing to do with the platform. It answers 200 to everything."""
+        return self._platform.urls[FOREIGN]
+
+    @property
+    def username(self) -> str:
+        """The first account's user name."""
+        return next(iter(self._platform.accounts))
+
+    @property
+    def password(self) -> str:
+        """The first account's password."""
+        return self._platform.accounts[self.username].password
+
+    @property
+    def ca_file(self) -> str | None:
+        """With TLS: a file with the CA's certificate, for ``verify=``."""
+        return self._ca_file
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """With TLS: a client's context that trusts the CA."""
+        return ssl.create_default_context(cafile=self._ca_file)
+
+    def add_user(self, username: str, password: str, *, totp: str | Callable[[], str] | None = None) -> Account:
+        """Add an account. With `totp`, a code or what returns the current one, it has two-factor authentication."""
+        account = self._platform.accounts[username] = Account(username, password, totp=totp)
+        return account
+
+    def account(self, username: str | None = None) -> Account:
+        """An account, the first if none is named: to change its password, or see whether it is locked."""
+        return self._platform.accounts[username or self.username]
+
+    # What happens to it
+
+    @property
+    def faults(self) -> Faults:
+        return self._platform.faults
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens that were handed out worthless."""
+        self._platform.tokens.clear()
+
+    def move(self, username: str | None = None) -> None:
+        """Move an account to the other data center."""
+        account = self.account(username)
+        account.data_center = SECOND if account.data_center == FIRST else FIRST
+
+    # What arrived
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls so far, in the order of their answers."""
+        return list(self._platform.calls)
+
+    def count(self, kind: str) -> int:
+        """How many calls of a kind arrived: ``"lookup"``, ``"login"`` or ``"request"``."""
+        return sum(call.kind == kind for call in self.calls)
+
+    def clear(self) -> None:
+        """Forget the calls so far."""
+        self._platform.calls.clear()
+
+
+def _listen(port: int, offset: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ADDRESS, port + offset if port else 0))
+        listener.listen(1024)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + START_LIMIT
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the sandbox did not come up")
+        time.sleep(0.005)
+
+
+def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:
+    server.should_exit = True
+    thread.join()
