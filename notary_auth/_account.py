@@ -180,23 +180,22 @@ class Account:
             url: what the request is addressed to, as its client is going to send it.
             answer: for a request that was signed and sent before, what it was answered with.
         """
-        if answer is None:
-            answer = yield Forward((yield from self._signed(url)))
+        last: Answer = answer or (yield Forward((yield from self._signed(url))))
         renewed = False  # whether the answered request carried a token that was got for it just now
-        while answer.status == 401 and self._is_own(answer.url):
+        while last.status == 401 and self._is_own(last.url):
             if renewed:
                 log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
                 self._pass_401_until = self.now() + PASS_401
                 return
-            if self._is_current(answer.authorization):
+            if self._is_current(last.authorization):
                 if self.now() < self._pass_401_until:
                     return
-                self._drop(answer.authorization)
-            if not answer.replayable:
+                self._drop(last.authorization)
+            if not last.replayable:
                 log.warning("a 401 is passed on: the request's body cannot be sent again")
                 return
             renewed = self.now() >= self.token.expires_at
-            answer = yield Forward((yield from self._signed(answer.url)))
+            last = yield Forward((yield from self._signed(last.url)))
 
     # Address
 
@@ -244,7 +243,7 @@ class Account:
                 yield from self._renew(token, now)
                 continue
             # "Another token" and not "a good token": one that is expired as it arrives must not make a loop.
-            yield from self._together(lambda stale=token: self.token is not stale, self._log_in)
+            yield from self._together(partial(self._is_replaced, token), self._log_in)
             if self.token is not NO_TOKEN:
                 return self.token
 
@@ -258,12 +257,15 @@ class Account:
         if not leads:
             return  # someone has been asked for a new token already, this one is good enough till then
         try:
-            yield from self._lead(flight, lambda: self.token is not postponed, self._log_in)
+            yield from self._lead(flight, partial(self._is_replaced, postponed), self._log_in)
         except NotaryAuthError as error:
             log.warning("the token of %r was not renewed and is used until its end: %s", self.username, error)
 
+    def _is_replaced(self, token: Token) -> bool:
+        return self.token is not token
+
     def _is_current(self, authorization: str | None) -> bool:
-        return authorization is not None and authorization == self.token.authorization
+        return self.token is not NO_TOKEN and self.token.authorization == authorization
 
     def _drop(self, authorization: str | None) -> None:
         """Stop using a token that was refused. The account may have moved: look that up before logging in."""
@@ -282,7 +284,7 @@ class Account:
 
     # Log in
 
-    def _together(self, wanted: Callable[[], bool], work: Callable[[], Steps[None]]) -> Steps[None]:
+    def _together(self, wanted: Callable[[], bool], work: Callable[[], Steps[object]]) -> Steps[None]:
         """Have `work` done by one caller at a time until `wanted` holds: by leading it, or by waiting."""
         lost = 0
         while not wanted():
@@ -299,9 +301,7 @@ class Account:
                 if lost == LOST_LEADERS:
                     raise self._given_up(f"{lost} attempts of other callers ended without an answer")
 
-    def _lead(
-        self, flight: Flight, wanted: Callable[[], bool], work: Callable[[], Steps[None]]
-    ) -> Steps[None]:
+    def _lead(self, flight: Flight, wanted: Callable[[], bool], work: Callable[[], Steps[object]]) -> Steps[None]:
         verdict: NotaryAuthError | None = None
         lost = True
         try:
@@ -337,7 +337,7 @@ class Account:
             url=f"{self._data_center}{protocol.TOKEN_PATH}",
         )
 
-    def _discover(self) -> Steps[None]:
+    def _discover(self) -> Steps[Origin]:
         """Look up which data center holds the account."""
         request = protocol.lookup_request(self._cloud, self.username)
         reply, _ = yield from self._call(lambda: _done(request))
@@ -348,28 +348,26 @@ class Account:
             self._data_center = data_center
             self._addresses |= {data_center}
             self._lookup_due = False
+        return data_center
 
     def _log_in(self) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
         password = yield from self._ask("password", self._password)
         self._check_refusal(password)
-        looked_up = self._lookup_due or self._data_center is None
-        if looked_up:
-            yield from self._discover()
-        refused = yield from self._log_in_once(password)
-        if refused is not None and not looked_up:
+        known = None if self._lookup_due else self._data_center
+        data_center = known or (yield from self._discover())
+        refused = yield from self._log_in_at(data_center, password)
+        if refused is not None and known is not None:
             # The account may have moved since it was looked up, and its old data center knows it no more.
-            before = self._data_center
-            yield from self._discover()
-            if self._data_center != before:
-                refused = yield from self._log_in_once(password)
+            data_center = yield from self._discover()
+            if data_center != known:
+                refused = yield from self._log_in_at(data_center, password)
         if refused is not None:
             self._remember_refusal(password, refused)
             raise refused
 
-    def _log_in_once(self, password: Secret) -> Steps[CredentialsRefused | None]:
-        data_center = self._data_center
-        assert data_center is not None  # _discover has set it, or raised
+    def _log_in_at(self, data_center: Origin, password: Secret) -> Steps[CredentialsRefused | None]:
+        """Log in. A refusal is returned, since it may not be the last word."""
         secrets = [password]
 
         def build() -> Steps[Request]:
@@ -396,17 +394,18 @@ class Account:
         return None
 
     def _call(self, build: Callable[[], Steps[Request]]) -> Steps[tuple[Reply, float]]:
-        """Make a control call, again if the platform asks for that. Returns the reply and when it was asked for."""
-        for attempt in range(1, TRIES + 1):
+        """Make a control call, again if the platform asks for that. The reply, and when it was asked for."""
+        attempt = 1
+        while True:
             request = yield from build()  # anew each time: a TOTP code may have run out in a pause
             log.debug("asking %r", request)
             sent_at = self.now()
             reply: Reply = yield Send(request)
             if reply.status not in protocol.RETRIED or attempt == TRIES:
-                break
+                return reply, sent_at
+            attempt += 1
             pause = protocol.retry_after(reply, time.time())
-            yield Sleep(protocol.pause_before(attempt + 1, random()) if pause is None else pause)
-        return reply, sent_at
+            yield Sleep(protocol.pause_before(attempt, random()) if pause is None else pause)
 
     def _ask(self, what: str, source: str | Callable[[], str]) -> Steps[Secret]:
         """A credential, from the user's callable or as it was given."""
@@ -441,7 +440,7 @@ def _done(request: Request) -> Steps[Request]:
 def _ask_safely(source: Callable[[], str]) -> Secret | Exception:
     try:
         return Secret(source())
-    except Exception as error:  # whatever a keyring or a vault may raise; `_ask` raises it from there
+    except Exception as error:  # noqa: BLE001  whatever a vault may raise: `_ask` raises a LoginError from it
         return error
 
 

@@ -97,12 +97,10 @@ class HttpxAdapter(Adapter):
                 return False
             _apply(signature, request)
         else:
-            request.headers["Authorization"] = token.here.authorization
+            request.headers["Authorization"] = token.authorization
         return True
 
-    def _flow(
-        self, request: Any, response: Any, body_type: type[_OneShot]
-    ) -> Generator[Any, Any, None]:
+    def _flow(self, request: Any, response: Any, body_type: type[_OneShot]) -> Generator[Any, Any, None]:
         """A conversation in httpx's terms: yields requests to send, replies to read, steps to perform."""
         answer = None if response is None else _answer(response)
         conversation = self._account.conversation(str(request.url), answer)
@@ -195,7 +193,7 @@ def _rewind(request: Any) -> bool:
     if fields is not None:  # multipart, which goes back to the start of its files by itself if they can
         return all(_can_seek(getattr(field, "file", b"")) for field in fields)
     # A file as content=. httpx has measured it from its start, so that is where it began.
-    content = getattr(stream, "_stream", None)
+    content: Any = getattr(stream, "_stream", None)
     if isinstance(content, bytes):
         return True
     if not hasattr(content, "read") or "Content-Length" not in request.headers or not _can_seek(content):

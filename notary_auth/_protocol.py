@@ -116,7 +116,7 @@ def read_login(
     document, flaw = _read_object(reply)
     if document is not None:
         flaw = _flaw_of_token(document)
-        if flaw is None:
+        if not flaw:
             return document["access_token"], _lifetime(document, reply, local_time)
     raise LoginError(
         f"the login of {username!r} failed: {url} answered with a reply that {flaw}", status=reply.status, url=url
@@ -151,7 +151,7 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
     )
 
 
-def _flaw_of_token(document: dict[str, Any]) -> str | None:
+def _flaw_of_token(document: dict[str, Any]) -> str:
     access_token, token_type = document.get("access_token"), document.get("token_type")
     if not isinstance(access_token, str):
         return "has no access_token that is a string"
@@ -162,7 +162,7 @@ def _flaw_of_token(document: dict[str, Any]) -> str | None:
     for name in ("expires_on", "expires_in"):
         if document.get(name) is not None and not _is_number(document[name]):
             return f"has an {name} that is not a number"
-    return None
+    return ""
 
 
 def _is_number(value: object) -> bool:
@@ -255,5 +255,3 @@ def _shown(text: object, secrets: Iterable[Secret]) -> str | None:
 def pause_before(attempt: int, jitter: float) -> float:
     """Seconds before attempt number `attempt` (2 or 3) where the platform named none; `jitter` from 0 to 1."""
     return float(2 ** (attempt - 2)) * (0.5 + jitter / 2)
-
-

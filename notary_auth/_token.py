@@ -32,6 +32,7 @@ clock = _choose_clock()
 class Token(NamedTuple):
     """An access token (RFC 6750), ready to be put on requests. Times are in seconds of `clock`."""
 
+    authorization: str  # the header's value
     data_center: Origin | None
     prefix: str  # what the URLs of its data center begin with; the slash at its end closes the host
     refresh_at: float  # from here on one caller renews it
@@ -46,6 +47,7 @@ class Token(NamedTuple):
         expires_at = inf if lifetime is None else now + lifetime
         margin = 0.0 if lifetime is None else min(REFRESH_MARGIN, lifetime / 10)
         return cls(
+            authorization,
             data_center,
             f"{data_center}/",
             # Jittered, so that many processes with tokens of one age do not all log in at one moment.
@@ -59,13 +61,9 @@ class Token(NamedTuple):
         """The same token, to be renewed only after a pause."""
         return self._replace(refresh_at=min(now + REFRESH_PAUSE, self.expires_at))
 
-    @property
-    def authorization(self) -> str | None:
-        return self.here.authorization
-
     def __repr__(self) -> str:
         return f"<Token for {self.data_center}>"
 
 
 #: No URL begins with a NUL, and no time is before the beginning: this one never signs anything.
-NO_TOKEN = Token(None, "\0", -inf, -inf, UNSIGNED, UNSIGNED)
+NO_TOKEN = Token("", None, "\0", -inf, -inf, UNSIGNED, UNSIGNED)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ._flight import Caller, Flight
+from ._flight import Caller
 from ._steps import Call, Forward, Send, Sleep, Step, Wait
 
 if TYPE_CHECKING:
@@ -71,38 +70,44 @@ def perform(step: Step) -> Any:
 
 async def aperform(step: Step) -> Any:
     """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
+    if isinstance(step, Wait) and step.flight.leader.task is current_caller().task:
+        return False  # an event hook of the leader's own control call, say
     trio = _running_trio()
-    if trio is None:
-        import asyncio
+    return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
+
+
+async def _in_asyncio(step: Step) -> Any:
+    import asyncio
+
     match step:
         case Wait(flight, seconds):
-            if flight.leader.task is not None and flight.leader.task is current_caller().task:
-                return False
-            await _wait(flight, seconds, trio)
+            loop = asyncio.get_running_loop()
+            task_bell = flight.bell(loop, lambda: _TaskBell(loop))
+            if task_bell is not None:
+                await task_bell.wait(seconds)
             return True
         case Sleep(seconds):
-            return await (asyncio.sleep(seconds) if trio is None else trio.sleep(seconds))
+            return await asyncio.sleep(seconds)
         case Call(function):
-            if trio is None:
-                return await asyncio.to_thread(function)
-            return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+            return await asyncio.to_thread(function)
         case Send() | Forward():
             raise TypeError("an adapter sends by itself")
 
 
-async def _wait(flight: Flight, seconds: float, trio: Any) -> None:
-    make: Callable[[], _TaskBell | _TrioBell]
-    if trio is None:
-        import asyncio
-
-        place: Any = asyncio.get_running_loop()
-        make = lambda: _TaskBell(place)  # noqa: E731
-    else:
-        place = trio.lowlevel.current_trio_token()
-        make = lambda: _TrioBell(trio, place)  # noqa: E731
-    bell = flight.bell(place, make)
-    if bell is not None:
-        await bell.wait(seconds)
+async def _in_trio(step: Step, trio: Any) -> Any:
+    match step:
+        case Wait(flight, seconds):
+            token = trio.lowlevel.current_trio_token()
+            trio_bell = flight.bell(token, lambda: _TrioBell(trio, token))
+            if trio_bell is not None:
+                await trio_bell.wait(seconds)
+            return True
+        case Sleep(seconds):
+            return await trio.sleep(seconds)
+        case Call(function):
+            return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+        case Send() | Forward():
+            raise TypeError("an adapter sends by itself")
 
 
 class _ThreadBell:

@@ -1,10 +1,10 @@
 """notary-auth for httpx, synchronous and asynchronous (asyncio and trio).
 
-    import httpx
-    from notary_auth.httpx import NotaryAuth
+import httpx
+from notary_auth.httpx import NotaryAuth
 
-    auth = NotaryAuth("JohnSmith", "qwe123QWE")
-    httpx.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
+auth = NotaryAuth("JohnSmith", "qwe123QWE")
+httpx.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """notary-auth for httpx2, synchronous and asynchronous (asyncio and trio).
 
-    import httpx2
-    from notary_auth.httpx2 import NotaryAuth
+import httpx2
+from notary_auth.httpx2 import NotaryAuth
 
-    auth = NotaryAuth("JohnSmith", "qwe123QWE")
-    httpx2.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
+auth = NotaryAuth("JohnSmith", "qwe123QWE")
+httpx2.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
 """
 
 from __future__ import annotations

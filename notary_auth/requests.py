@@ -34,11 +34,15 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of a reply
 
 
 class NotaryAuth(Adapter, AuthBase):
-    __doc__ = Adapter.__doc__ and Adapter.__doc__ + """
+    __doc__ = (
+        Adapter.__doc__
+        and Adapter.__doc__
+        + """
     session: a `requests.Session` that control calls go through, for its proxies, CA bundle, adapters and
         mocks; its headers, cookies and auth are not used. Without one, each control call has a session of its
         own, with the environment's proxies and CA bundle, no netrc, and a time-out.
     """
+    )
 
     _errors = in_terms_of(requests.RequestException, globals())
 
@@ -75,15 +79,15 @@ class NotaryAuth(Adapter, AuthBase):
         account = self._account
         token = account.token
         # The warm path, spelled out: one call more would cost a fifth of what all of it costs.
-        if request.url.startswith(token.prefix) and account.now() < token.refresh_at:
-            request.headers["Authorization"] = token.here.authorization
+        url = request.url or ""
+        if url.startswith(token.prefix) and account.now() < token.refresh_at:
+            request.headers["Authorization"] = token.authorization
         else:
-            self._sign(request)
+            self._sign(request, url)
         request.hooks["response"].append(self._hook)
         return request
 
-    def _sign(self, request: requests.PreparedRequest) -> None:
-        url = request.url or ""
+    def _sign(self, request: requests.PreparedRequest, url: str) -> None:
         signature = self._account.signature(url)
         if signature is None:
             conversation = self._account.conversation(url)
@@ -114,7 +118,7 @@ class NotaryAuth(Adapter, AuthBase):
                 done = self._control(step.request) if isinstance(step, Send) else perform(step)
             return None
         except BaseException:
-            conversation.close()  # at once, and not when a traceback is let go: others wait for the leader
+            conversation.close()  # at once, not when a traceback is let go: others wait for the leader
             raise
 
     def _control(self, request: Request) -> Reply:
@@ -126,7 +130,7 @@ class NotaryAuth(Adapter, AuthBase):
 
 
 class _Hook:
-    """The response hook. It hangs on every request, and so in every pickled Response: it leaves all else behind."""
+    """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
 
     __slots__ = ("_auth",)
 
@@ -193,9 +197,7 @@ def _rewind(request: requests.PreparedRequest) -> bool:
     return True
 
 
-def _replay(
-    response: requests.Response, signature: Signature, kwargs: dict[str, Any]
-) -> requests.Response:
+def _replay(response: requests.Response, signature: Signature, kwargs: dict[str, Any]) -> requests.Response:
     response.content  # noqa: B018  read to the end, so that the connection can be used again
     response.close()
     request = response.request.copy()

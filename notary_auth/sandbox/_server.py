@@ -58,7 +58,7 @@ class Sandbox:
         """
         with ExitStack() as opened:
             sockets = {host: opened.enter_context(_listen(self._port, i)) for i, host in enumerate(HOSTS)}
-            files = self._certificates(opened) if self._tls else {}
+            certificate = self._certificate(opened) if self._tls else None
             scheme = "https" if self._tls else "http"
             for host, listener in sockets.items():
                 port = listener.getsockname()[1]
@@ -76,7 +76,7 @@ class Sandbox:
                 server_header=False,
                 timeout_keep_alive=60,
                 timeout_graceful_shutdown=1,
-                **files,
+                ssl_certfile=certificate,
             )
             server = uvicorn.Server(config)
             thread = threading.Thread(
@@ -101,7 +101,7 @@ class Sandbox:
     ) -> None:
         self.stop()
 
-    def _certificates(self, opened: ExitStack) -> dict[str, str]:
+    def _certificate(self, opened: ExitStack) -> str:
         import trustme  # only where TLS is asked for
 
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="notary-auth-")))
@@ -110,7 +110,7 @@ class Sandbox:
         ca.cert_pem.write_to_path(str(folder / "ca.pem"))
         certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
         self._ca_file = str(folder / "ca.pem")
-        return {"ssl_certfile": str(folder / "server.pem")}
+        return str(folder / "server.pem")
 
     # Where it is, and who may log in
 
@@ -155,7 +155,7 @@ class Sandbox:
         return ssl.create_default_context(cafile=self._ca_file)
 
     def add_user(self, username: str, password: str, *, totp: str | Callable[[], str] | None = None) -> Account:
-        """Add an account. With `totp`, a code or what returns the current one, it has two-factor authentication."""
+        """Add an account. With `totp`, a code or what returns the current one, it has two factors."""
         account = self._platform.accounts[username] = Account(username, password, totp=totp)
         return account
 

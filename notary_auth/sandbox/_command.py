@@ -1,0 +1,48 @@
+"""``notary-auth sandbox``: serve until Ctrl-C, and say what to copy."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+
+from ._server import Sandbox
+
+
+def serve(users: Mapping[str, str] | None, port: int, tls: bool) -> int:
+    """Serve a sandbox until Ctrl-C. Returns the exit status: 0, or 1 if a port is not free."""
+    sandbox = Sandbox(users, port=port, tls=tls)
+    try:
+        sandbox.start()
+    except OSError as error:
+        print(f"cannot serve on port {port} and the three above it: {error.strerror or error}", file=sys.stderr)
+        return 1
+    try:
+        print(_explained(sandbox), flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("stopped")
+    finally:
+        sandbox.stop()
+    return 0
+
+
+def _explained(sandbox: Sandbox) -> str:
+    first, second = sandbox.data_center_urls
+    verify = f', verify="{sandbox.ca_file}"' if sandbox.ca_file else ""
+    lines = [
+        f"cloud          {sandbox.url}",
+        f"data centers   {first}  {second}",
+        f"foreign host   {sandbox.foreign_url}",
+    ]
+    if sandbox.ca_file:
+        lines.append(f"CA             {sandbox.ca_file}")
+    lines += [
+        "",
+        "import requests; from notary_auth.requests import NotaryAuth",
+        f'auth = NotaryAuth("{sandbox.username}", "{sandbox.password}", cloud_url="{sandbox.url}")',
+        f'requests.get("{sandbox.api_url}/stored-files", auth=auth{verify}).json()',
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
