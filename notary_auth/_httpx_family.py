@@ -17,7 +17,7 @@ from ._waiting import aperform, perform
 
 
 class _Read(NamedTuple):
-    """Read this control reply's body, within limits. Send back the bytes."""
+    """Read this control reply's body, still encoded, within limits. Send back the bytes, and close it."""
 
     response: Any
 
@@ -25,7 +25,7 @@ class _Read(NamedTuple):
 class HttpxAdapter(Adapter):
     """The auth flows of httpx and httpx2, synchronous and asynchronous."""
 
-    _decoding_error: ClassVar[type[Exception]]
+    _request_error: ClassVar[type[Exception]]
 
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
@@ -135,31 +135,46 @@ class HttpxAdapter(Adapter):
             # The client has followed a redirect: what counts is the platform's own reply.
             response = next((hop for hop in response.history if hop.request is control), response)
             return Reply(response.status_code, _lower(response.headers), b"")
-        body: bytes = yield _Read(response)
+        if response.is_stream_consumed:  # by an event hook of the user's
+            body: bytes = response.content
+        else:
+            body = self._decoded(response, (yield _Read(_detached(response))))
         return Reply(response.status_code, _lower(response.headers), body)
 
     def _read(self, response: Any) -> bytes:
-        source = _detached(response)
         try:
-            return protocol.bounded(source.iter_bytes())
-        except self._decoding_error:
-            return b""  # reads as what it is: not JSON
+            return protocol.bounded(response.iter_raw())
         finally:
-            source.close()
+            response.close()
 
     async def _aread(self, response: Any) -> bytes:
-        source = _detached(response)
         body = bytearray()
+        chunks = response.aiter_raw()
         try:
-            async for chunk in source.aiter_bytes():
+            async for chunk in chunks:
                 body += chunk
                 if len(body) > protocol.REPLY_LIMIT:
                     break
-        except self._decoding_error:
-            return b""
         finally:
-            await source.aclose()
+            await response.aclose()
+        try:  # to no avail, but it ends the client's nested generators, which trio would complain about
+            async for _ in chunks:
+                pass
+        except self._request_error:
+            pass
         return bytes(body)
+
+    def _decoded(self, response: Any, raw: bytes) -> bytes:
+        """The body without its Content-Encoding, if it has one."""
+        if len(raw) > protocol.REPLY_LIMIT:
+            return raw
+        # In small pieces, so that a bomb is found out before it has gone off.
+        pieces = (raw[start : start + 1024] for start in range(0, len(raw), 1024))
+        encoded = type(response)(response.status_code, headers=response.headers, content=pieces)
+        try:
+            return protocol.bounded(encoded.iter_bytes())
+        except self._request_error:
+            return b""  # reads as what it is: not JSON
 
 
 def _apply(signature: Signature, request: Any) -> None:
@@ -241,10 +256,8 @@ def _detached(response: Any) -> Any:
     """A response to read the body from in place of `response`, which is left with an empty one.
 
     The client reads the reply to a control call to its end, whatever its size, and keeps it. This way there is
-    nothing to be read, and no token to be kept. A body that an event hook has read already is there as it is.
+    nothing to be read, and no token to be kept.
     """
-    if response.is_stream_consumed:
-        return response
     detached = type(response)(
         response.status_code, headers=response.headers, stream=response.stream, request=response.request
     )

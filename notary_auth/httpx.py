@@ -22,4 +22,4 @@ class NotaryAuth(HttpxAdapter, httpx.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = in_terms_of(httpx.HTTPError, globals())
-    _decoding_error = httpx.DecodingError
+    _request_error = httpx.RequestError

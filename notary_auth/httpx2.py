@@ -22,4 +22,4 @@ class NotaryAuth(HttpxAdapter, httpx2.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = in_terms_of(httpx2.HTTPError, globals())
-    _decoding_error = httpx2.DecodingError
+    _request_error = httpx2.RequestError

@@ -19,7 +19,7 @@ from typing import IO, Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -62,7 +62,8 @@ class Call:
     """A call that arrived, and what it was answered with.
 
     `host` is ``"cloud"``, ``"data center 1"``, ``"data center 2"`` or ``"foreign host"``. `kind` is
-    ``"lookup"``, ``"login"`` or ``"request"``. Header names are in lower case.
+    ``"lookup"``, ``"login"`` or ``"request"``. Header names are in lower case. `body_size` is how many bytes
+    of the body came in at the foreign host, the only one that has no use for them.
     """
 
     host: str
@@ -71,6 +72,7 @@ class Call:
     query: str
     headers: Mapping[str, str] = field(repr=False)
     status: int
+    body_size: int = 0
 
     @property
     def kind(self) -> str:
@@ -205,6 +207,7 @@ class Platform:
         async def answer(request: Request) -> Response:
             host = self.hosts[request.scope["server"][1]]
             request.state.host = host
+            request.state.body_size = 0
             path = request.url.path
             delay = self.faults.latency + self.faults.latency_of.get(path, 0.0)
             if delay:
@@ -218,8 +221,9 @@ class Platform:
                 response = await self._elsewhere(request)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
+            headers, size = dict(request.headers), request.state.body_size
             self.calls.append(
-                Call(host, request.method, path, request.url.query, dict(request.headers), response.status_code)
+                Call(host, request.method, path, request.url.query, headers, response.status_code, size)
             )
             return response
 
@@ -344,6 +348,11 @@ class Platform:
 
     async def _elsewhere(self, request: Request) -> Response:
         if request.state.host == FOREIGN:
+            try:
+                async for chunk in request.stream():
+                    request.state.body_size += len(chunk)
+            except ClientDisconnect:
+                pass  # whatever was going to be sent, this was all of it
             return JSONResponse({"host": FOREIGN, "path": request.url.path})
         return JSONResponse({"message": f"the {request.state.host} has no such call"}, 404)
 

@@ -1,0 +1,184 @@
+"""Every client in one form, so that one body of tests serves all: `Client.send` and `Client.at_once`.
+
+An asynchronous client is driven by a loop of its own for each call, which is what scripts with asyncio.run do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import httpx
+import httpx2
+import requests
+import trio
+
+import notary_auth.httpx
+import notary_auth.httpx2
+import notary_auth.requests
+from notary_auth import Account
+from notary_auth.sandbox import Sandbox
+
+TIMEOUT = 30
+
+
+class Client:
+    """A client library, in one of the ways it is used."""
+
+    def __init__(self, name: str, library: ModuleType, adapter: ModuleType, error: type[Exception]) -> None:
+        self.name = name
+        self.library = library
+        self.adapter = adapter
+        self.error = error
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def is_async(self) -> bool:
+        return False
+
+    def auth(self, notary: Sandbox, **arguments: Any) -> Any:
+        """A NotaryAuth for the sandbox's first account."""
+        defaults = {"username": notary.username, "password": notary.password, "cloud_url": notary.url}
+        return self.adapter.NotaryAuth(**{**defaults, **arguments})
+
+    def auth_of(self, account: Account) -> Any:
+        return self.adapter.NotaryAuth.from_account(account)
+
+    def get(self, url: str, auth: Any = None, **options: Any) -> Any:
+        return self.send("GET", url, auth=auth, **options)
+
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        """Send a request, and return the client's own response."""
+        raise NotImplementedError
+
+    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+        """Get all URLs at once. Returns their responses, or exceptions, in order."""
+        raise NotImplementedError
+
+    def generator(self, chunks: Iterable[bytes]) -> Any:
+        """A body that can be read once."""
+        return (chunk for chunk in chunks)
+
+
+class Requests(Client):
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        if "content" in options:
+            options["data"] = options.pop("content")
+        with requests.Session() as session:
+            return session.request(method, url, auth=auth, allow_redirects=follow, timeout=TIMEOUT, **options)
+
+    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+        return in_threads(lambda url: requests.get(url, auth=auth, timeout=TIMEOUT), urls)
+
+
+class HttpxSync(Client):
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        with self.library.Client(timeout=TIMEOUT, follow_redirects=follow) as client:
+            return client.request(method, url, auth=auth, **options)
+
+    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+        with self.library.Client(timeout=TIMEOUT, auth=auth) as client:
+            return in_threads(client.get, urls)
+
+
+class HttpxAsync(Client):
+    @property
+    def is_async(self) -> bool:
+        return True
+
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        raise NotImplementedError
+
+    async def gather(self, work: Callable[[Any], Awaitable[Any]], arguments: Sequence[Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        async def send() -> Any:
+            async with self.library.AsyncClient(timeout=TIMEOUT, follow_redirects=follow) as client:
+                return await client.request(method, url, auth=auth, **options)
+
+        return self.run(send)
+
+    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+        async def get_all() -> list[Any]:
+            async with self.library.AsyncClient(timeout=TIMEOUT, auth=auth) as client:
+
+                async def get(url: str) -> Any:
+                    try:
+                        return await client.get(url)
+                    except Exception as error:
+                        return error
+
+                return await self.gather(get, urls)
+
+        return self.run(get_all)  # type: ignore[no-any-return]
+
+    def generator(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+        async def generate() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        return generate()
+
+
+class HttpxAsyncio(HttpxAsync):
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            return await work()
+
+        return asyncio.run(main())
+
+    async def gather(self, work: Callable[[Any], Awaitable[Any]], arguments: Sequence[Any]) -> list[Any]:
+        return await asyncio.gather(*(work(argument) for argument in arguments))
+
+
+class HttpxTrio(HttpxAsync):
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        return trio.run(work)
+
+    async def gather(self, work: Callable[[Any], Awaitable[Any]], arguments: Sequence[Any]) -> list[Any]:
+        results: list[Any] = [None] * len(arguments)
+
+        async def keep(index: int) -> None:
+            results[index] = await work(arguments[index])
+
+        async with trio.open_nursery() as nursery:
+            for index in range(len(arguments)):
+                nursery.start_soon(keep, index)
+        return results
+
+
+def in_threads(work: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """Results or exceptions of `work`, each in a thread of its own, all started together."""
+    together = threading.Barrier(len(arguments))
+
+    def start(argument: Any) -> Any:
+        together.wait()
+        try:
+            return work(argument)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(arguments)) as pool:
+        return list(pool.map(start, arguments))
+
+
+def _httpx_clients(library: ModuleType, adapter: ModuleType) -> Iterator[Client]:
+    name = library.__name__
+    yield HttpxSync(name, library, adapter, library.HTTPError)
+    yield HttpxAsyncio(f"{name}-asyncio", library, adapter, library.HTTPError)
+    yield HttpxTrio(f"{name}-trio", library, adapter, library.HTTPError)
+
+
+CLIENTS: list[Client] = [
+    Requests("requests", requests, notary_auth.requests, requests.RequestException),
+    *_httpx_clients(httpx, notary_auth.httpx),
+    *_httpx_clients(httpx2, notary_auth.httpx2),
+]
+HTTPX = [client for client in CLIENTS if client.name != "requests"]
