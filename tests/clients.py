@@ -79,11 +79,11 @@ class Requests(Client):
 
 class HttpxSync(Client):
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
-        with self.library.Client(timeout=TIMEOUT, follow_redirects=follow) as client:
+        with self.library.Client(verify=False, timeout=TIMEOUT, follow_redirects=follow) as client:
             return client.request(method, url, auth=auth, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
-        with self.library.Client(timeout=TIMEOUT, auth=auth) as client:
+        with self.library.Client(verify=False, timeout=TIMEOUT, auth=auth) as client:
             return in_threads(client.get, urls)
 
 
@@ -100,14 +100,14 @@ class HttpxAsync(Client):
 
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
         async def send() -> Any:
-            async with self.library.AsyncClient(timeout=TIMEOUT, follow_redirects=follow) as client:
+            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, follow_redirects=follow) as client:
                 return await client.request(method, url, auth=auth, **options)
 
         return self.run(send)
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
         async def get_all() -> list[Any]:
-            async with self.library.AsyncClient(timeout=TIMEOUT, auth=auth) as client:
+            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, auth=auth) as client:
 
                 async def get(url: str) -> Any:
                     try:

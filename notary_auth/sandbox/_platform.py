@@ -34,6 +34,7 @@ PAGE = 20
 LARGEST_FILE = 1024**3
 FAILURES_BEFORE_LOCK = 5
 CHUNK = 256 * 1024
+CLIENT_CLOSED_REQUEST = 499  # nginx's word for a client that went away
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -215,10 +216,11 @@ class Platform:
             fault = self.faults.take(path, host)
             if fault is not None:
                 response = fault
-            elif host in hosts:
-                response = await endpoint(request)
             else:
-                response = await self._elsewhere(request)
+                try:
+                    response = await (endpoint if host in hosts else self._elsewhere)(request)
+                except ClientDisconnect:  # arrived all the same
+                    response = Response(status_code=CLIENT_CLOSED_REQUEST)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
             headers, size = dict(request.headers), request.state.body_size
@@ -348,11 +350,8 @@ class Platform:
 
     async def _elsewhere(self, request: Request) -> Response:
         if request.state.host == FOREIGN:
-            try:
-                async for chunk in request.stream():
-                    request.state.body_size += len(chunk)
-            except ClientDisconnect:
-                pass  # whatever was going to be sent, this was all of it
+            async for chunk in request.stream():
+                request.state.body_size += len(chunk)
             return JSONResponse({"host": FOREIGN, "path": request.url.path})
         return JSONResponse({"message": f"the {request.state.host} has no such call"}, 404)
 

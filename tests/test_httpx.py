@@ -1,0 +1,375 @@
+"""What is peculiar to httpx and httpx2: flows, time-outs, hooks, transports, event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from notary_auth import Account, DiscoveryError, LoginError
+from notary_auth.sandbox import Sandbox
+
+from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio
+
+LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
+ASYNC = [client for client in HTTPX if isinstance(client, HttpxAsync)]
+SYNC = [client for client in HTTPX if not isinstance(client, HttpxAsync)]
+ASYNCIO = [client for client in ASYNC if isinstance(client, HttpxAsyncio)]
+TRIO = [client for client in ASYNC if isinstance(client, HttpxTrio)]
+
+
+def with_transport(client: Client, respond: Any, url: str, auth: Any, **options: Any) -> Any:
+    """Get `url` through a MockTransport."""
+    transport = client.library.MockTransport(respond)
+    if not isinstance(client, HttpxAsync):
+        with client.library.Client(transport=transport, auth=auth, **options) as http:
+            return http.get(url)
+
+    async def get() -> Any:
+        async with client.library.AsyncClient(transport=transport, auth=auth, **options) as http:
+            return await http.get(url)
+
+    return client.run(get)
+
+
+def mock_platform(client: Client, requests: list[Any]) -> Any:
+    """The least that a user's own MockTransport has to answer."""
+
+    def respond(request: Any) -> Any:
+        requests.append(request)
+        replies = {
+            LOOKUP: {"server_url": "https://eu2-cloud.acronis.com"},
+            LOGIN: {"access_token": "token-1", "token_type": "bearer", "expires_in": 7200},
+        }
+        return client.library.Response(200, json=replies.get(request.url.path, {"files": []}))
+
+    return respond
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_rule_11_control_calls_go_through_the_users_transport_with_its_timeout(client: Client) -> None:
+    requests: list[Any] = []
+    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    url = f"https://cloud.acronis.com{FILES}"
+    timeout = client.library.Timeout(1.0, read=2.0)
+    response = with_transport(client, mock_platform(client, requests), url, auth, timeout=timeout)
+    assert response.json() == {"files": []}
+    assert [request.url.path for request in requests] == [LOOKUP, LOGIN, FILES]
+    assert all(request.extensions["timeout"] == timeout.as_dict() for request in requests)
+    assert requests[2].headers["authorization"] == "Bearer token-1"
+    assert requests[2].headers["host"] == "eu2-cloud.acronis.com"
+    assert requests[1].content.startswith(b"grant_type=password&username=JohnSmith&password=")
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_a_request_without_a_timeout_gives_its_control_calls_none(client: Client) -> None:
+    requests: list[Any] = []
+    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    url = f"https://cloud.acronis.com{FILES}"
+    with_transport(client, mock_platform(client, requests), url, auth, timeout=None)
+    assert requests[0].extensions["timeout"] == requests[2].extensions["timeout"]
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_an_event_hook_sees_control_calls_and_may_read_them(client: Client, notary: Sandbox, files: str) -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    def note(response: Any) -> None:
+        seen.append((response.request.url.path, response.read()))
+
+    async def anote(response: Any) -> None:
+        seen.append((response.request.url.path, await response.aread()))
+
+    auth = client.auth(notary)
+    if isinstance(client, HttpxAsync):
+
+        async def get() -> Any:
+            async with client.library.AsyncClient(event_hooks={"response": [anote]}) as http:
+                return await http.get(files, auth=auth)
+
+        assert client.run(get).status_code == 200
+    else:
+        with client.library.Client(event_hooks={"response": [note]}) as http:
+            assert http.get(files, auth=auth).status_code == 200
+    assert [path for path, _ in seen] == [LOOKUP, LOGIN, FILES]
+    assert b"server_url" in seen[0][1]
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_the_token_reply_is_not_kept(client: Client, notary: Sandbox, files: str) -> None:
+    responses: list[Any] = []
+
+    async def akeep(response: Any) -> None:
+        responses.append(response)
+
+    auth = client.auth(notary)
+    if isinstance(client, HttpxAsync):
+
+        async def get() -> Any:
+            async with client.library.AsyncClient(event_hooks={"response": [akeep]}) as http:
+                return await http.get(files, auth=auth)
+
+        client.run(get)
+    else:
+        with client.library.Client(event_hooks={"response": [responses.append]}) as http:
+            http.get(files, auth=auth)
+    assert [response.content for response in responses[:2]] == [b"", b""]
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_cookies_of_the_cloud_do_not_come_along(client: Client) -> None:
+    requests: list[Any] = []
+    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    jar = client.library.Cookies()
+    jar.set("cloud", "1", domain="cloud.acronis.com")
+    url = f"https://cloud.acronis.com{FILES}"
+    for _ in range(2):
+        with_transport(client, mock_platform(client, requests), url, auth, cookies=jar)
+        assert "cookie" not in requests[-1].headers
+    with_transport(client, mock_platform(client, requests), url, None, cookies=jar)
+    assert requests[-1].headers["cookie"] == "cloud=1"
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_a_network_error_is_httpx_own_and_frees_the_leadership(client: Client, notary: Sandbox) -> None:
+    auth = client.auth(notary)
+    url = f"{notary.api_url}/stored-files"
+    notary.stop()
+    for _ in range(2):
+        with pytest.raises(client.library.ConnectError):
+            client.get(url, auth)
+    assert auth.account._flights._runway.flight is None
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_a_body_of_the_users_own_making_is_not_sent_twice(client: Client, notary: Sandbox, files: str) -> None:
+    auth = client.auth(notary)
+    client.get(files, auth)
+    notary.revoke_tokens()
+
+    class Stream(client.library.SyncByteStream, client.library.AsyncByteStream):  # type: ignore[misc,name-defined]
+        def __iter__(self) -> Any:
+            yield b"x"
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"x"
+
+    url = notary.data_center_urls[0] + FILES
+    request = client.library.Request("POST", url, stream=Stream(), headers={"Host": "x", "Content-Length": "1"})
+    if isinstance(client, HttpxAsync):
+
+        async def send() -> Any:
+            async with client.library.AsyncClient() as http:
+                return await http.send(request, auth=auth)
+
+        assert client.run(send).status_code == 401
+    else:
+        with client.library.Client() as http:
+            assert http.send(request, auth=auth).status_code == 401
+
+
+@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
+    notary.faults.latency_of[LOGIN] = 0.3
+    auth = client.auth(notary)
+
+    async def main() -> list[Any]:
+        async with client.library.AsyncClient(auth=auth) as http:
+            leader = asyncio.create_task(http.get(files))
+            while notary.count("lookup") == 0:
+                await asyncio.sleep(0.01)
+            others = [asyncio.create_task(http.get(files)) for _ in range(5)]
+            await asyncio.sleep(0.05)
+            leader.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leader
+            return await asyncio.gather(*others)
+
+    assert [response.status_code for response in client.run(main)] == [200] * 5
+    assert notary.count("login") <= 2
+
+
+@pytest.mark.parametrize("client", TRIO, ids=str)
+def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
+    notary.faults.latency_of[LOGIN] = 0.3
+    auth = client.auth(notary)
+    answers: list[int] = []
+
+    async def main() -> None:
+        async with client.library.AsyncClient(auth=auth) as http:
+
+            async def lead() -> None:
+                with trio.move_on_after(0.2):
+                    await http.get(files)
+
+            async def follow() -> None:
+                while notary.count("lookup") == 0:
+                    await trio.sleep(0.01)
+                answers.append((await http.get(files)).status_code)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lead)
+                for _ in range(5):
+                    nursery.start_soon(follow)
+
+    client.run(main)
+    assert answers == [200] * 5
+
+
+@pytest.mark.parametrize("client", ASYNC, ids=str)
+def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
+    client: HttpxAsync, notary: Sandbox, files: str
+) -> None:
+    import anyio
+
+    notary.faults.latency_of[LOGIN] = 0.4
+    auth = client.auth(notary)
+    answers: list[int] = []
+
+    async def main() -> None:
+        async with client.library.AsyncClient(auth=auth) as http:
+
+            async def get(limit: float) -> None:
+                with anyio.move_on_after(limit):
+                    answers.append((await http.get(files)).status_code)
+
+            async with anyio.create_task_group() as tasks:
+                for limit in (30, 0.2, 0.2, 30):
+                    tasks.start_soon(get, limit)
+
+    client.run(main)
+    assert answers == [200, 200]
+    assert notary.count("login") == 1
+
+
+@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
+    client: HttpxAsync, notary: Sandbox, files: str
+) -> None:
+    notary.faults.latency_of[LOGIN] = 5
+    auth = client.auth(notary)
+    loop = asyncio.new_event_loop()
+    http = client.library.AsyncClient(auth=auth)
+    leader = loop.create_task(http.get(files))
+
+    async def until_the_lookup() -> None:
+        while notary.count("lookup") == 0:
+            await asyncio.sleep(0.01)
+
+    loop.run_until_complete(until_the_lookup())
+    loop.close()  # with the leader in it, which is held on to
+    notary.faults.latency_of.clear()
+    assert client.get(files, auth).status_code == 200
+    del leader, http
+    gc.collect()
+
+
+def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(notary: Sandbox, files: str) -> None:
+    import requests
+
+    import notary_auth.requests
+
+    notary.faults.latency_of[LOGIN] = 0.3
+    account = Account(notary.username, notary.password, cloud_url=notary.url)
+    auth = notary_auth.httpx.NotaryAuth.from_account(account)
+    sync_auth = notary_auth.requests.NotaryAuth.from_account(account)
+
+    async def main() -> tuple[int, int, int]:
+        async with httpx.AsyncClient(auth=auth) as http:
+            leader = asyncio.create_task(http.get(files))
+            while notary.count("lookup") == 0:
+                await asyncio.sleep(0.01)
+            blocking = requests.get(files, auth=sync_auth, timeout=10).status_code
+            with httpx.Client(auth=auth) as sync_http:
+                also_blocking = sync_http.get(files).status_code
+            return blocking, also_blocking, (await leader).status_code
+
+    assert asyncio.run(main()) == (200, 200, 200)
+    assert notary.count("login") == 2
+
+
+@pytest.mark.parametrize("client", ASYNC, ids=str)
+def test_a_hook_that_uses_the_same_auth_does_not_wait_for_itself(
+    client: HttpxAsync, notary: Sandbox, files: str
+) -> None:
+    auth = client.auth(notary)
+    inner: list[int] = []
+
+    async def main() -> int:
+        async def ask_as_well(request: Any) -> None:
+            if request.url.path == LOGIN and not inner:
+                inner.append(0)
+                async with client.library.AsyncClient(auth=auth) as other:
+                    inner.append((await other.get(files)).status_code)
+
+        async with client.library.AsyncClient(auth=auth, event_hooks={"request": [ask_as_well]}) as http:
+            return int((await http.get(files)).status_code)
+
+    assert client.run(main) == 200
+    assert inner == [0, 200]
+
+
+@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+def test_rule_6_the_event_loop_is_not_blocked_by_a_login(client: HttpxAsync, notary: Sandbox, files: str) -> None:
+    notary.faults.latency_of[LOGIN] = 0.5
+    waiting = threading.Event()
+
+    def slow_password() -> str:
+        waiting.wait(0.3)
+        return notary.password
+
+    auth = client.auth(notary, password=slow_password)
+
+    async def main() -> int:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        async with client.library.AsyncClient(auth=auth, verify=False) as http:
+            ticking = asyncio.create_task(tick())
+            await asyncio.gather(*(http.get(files) for _ in range(20)))
+            ticking.cancel()
+        return ticks
+
+    assert client.run(main) > 30, "of about 80 that 0.8 s have room for"
+
+
+@pytest.mark.parametrize("client", SYNC, ids=str)
+def test_a_flow_works_by_hand_as_other_libraries_drive_it(client: Client, notary: Sandbox, files: str) -> None:
+    library = client.library
+    flow = client.auth(notary).sync_auth_flow(library.Request("GET", files))
+    with library.Client() as http:
+        request = next(flow)
+        paths = []
+        while True:
+            paths.append(request.url.path)
+            response = http.send(request, auth=None, stream=True)
+            try:
+                request = flow.send(response)
+            except StopIteration:
+                break
+            response.close()
+        response.close()
+    assert paths == [LOOKUP, LOGIN, FILES]
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_a_busy_platform_under_each_event_loop_is_waited_for(client: Client, notary: Sandbox, files: str) -> None:
+    notary.faults.answer_next(LOOKUP, 503, {"Retry-After": "0"}, times=3)
+    with pytest.raises(DiscoveryError, match="503"):
+        client.get(files, client.auth(notary))
+    notary.faults.answer_next(LOGIN, 429, {"Retry-After": "0"}, times=3)
+    with pytest.raises(LoginError, match="429"):
+        client.get(files, client.auth(notary))

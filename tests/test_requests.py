@@ -1,0 +1,214 @@
+"""What is peculiar to requests: its sessions, netrc, cookies, hooks and prepared requests."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from notary_auth import DiscoveryError
+from notary_auth.requests import NotaryAuth
+from notary_auth.sandbox import Sandbox
+
+FILES = "/api/notary/v2/stored-files"
+LOOKUP = "/api/1/accounts"
+
+
+@pytest.fixture
+def auth(notary: Sandbox) -> NotaryAuth:
+    return NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        yield session
+
+
+def test_rule_11_no_netrc_gets_in_the_way(
+    notary: Sandbox, files: str, auth: NotaryAuth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login other password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    notary.revoke_tokens()
+    assert requests.get(files, auth=auth).status_code == 200
+    notary.revoke_tokens()
+    assert requests.get(files, auth=auth).status_code == 200
+    assert [call.headers.get("authorization", "").partition(" ")[0] for call in notary.calls] == [
+        "", "", "Bearer", "Bearer", "", "", "Bearer",
+    ]  # fmt: skip
+
+
+def test_rule_11_the_environments_proxy_is_used(
+    notary: Sandbox, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The foreign host plays the proxy: it is asked for an absolute URL, which it has not.
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, notary.foreign_url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(DiscoveryError) as caught:
+        requests.get(f"{notary.api_url}/stored-files", auth=auth)
+    assert caught.value.status == 404
+    assert [call for call in notary.calls if call.host == "cloud"] == []
+
+
+def test_rule_11_control_calls_have_a_timeout(
+    notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts = []
+    send = HTTPAdapter.send
+
+    def watch(self: HTTPAdapter, request: Any, **kwargs: Any) -> Any:
+        timeouts.append(kwargs["timeout"])
+        return send(self, request, **kwargs)
+
+    monkeypatch.setattr(HTTPAdapter, "send", watch)
+    requests.get(files, auth=NotaryAuth(notary.username, notary.password, cloud_url=notary.url), timeout=7)
+    assert timeouts == [(10.0, 30.0), (10.0, 30.0), 7]
+
+
+def test_rule_11_control_calls_go_through_the_users_session(
+    notary: Sandbox, files: str, session: requests.Session
+) -> None:
+    urls = []
+
+    class Watching(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            urls.append(request.url)
+            return super().send(request, *args, **kwargs)
+
+    session.mount("http://", Watching())
+    session.headers["X-Mine"] = "yes"
+    session.cookies.set("mine", "1", domain="127.0.0.1")
+    session.auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+    assert session.get(files).status_code == 200
+    assert len(urls) == 3
+    assert ["x-mine" in call.headers for call in notary.calls] == [False, False, True]
+    assert not any("cookie" in call.headers for call in notary.calls[:2])
+
+
+def test_a_session_that_follows_every_redirect_cannot_follow_that_of_a_control_call(
+    notary: Sandbox, files: str
+) -> None:
+    class Stubborn(requests.Session):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            return super().send(request, **{**kwargs, "allow_redirects": True})
+
+    notary.faults.answer_next("/api/2/idp/token", 307, {"Location": f"{notary.foreign_url}/steal"})
+    with Stubborn() as session:
+        auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+        with pytest.raises(requests.RequestException, match="redirect"):
+            requests.get(files, auth=auth)
+    assert not [call for call in notary.calls if call.host == "foreign host"]
+
+
+def test_cookies_of_the_cloud_do_not_come_along(notary: Sandbox, auth: NotaryAuth) -> None:
+    # Two host names of this machine, as cookies know no ports.
+    cloud = notary.url.replace("127.0.0.1", "localhost")
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=cloud)
+    with requests.Session() as session:
+        session.cookies.set("cloud", "1", domain="localhost.local")
+        session.cookies.set("home", "2", domain="127.0.0.1")
+        session.auth = auth
+        for _ in range(2):
+            assert session.get(f"{cloud}{FILES}").status_code == 200
+            assert notary.calls[-1].headers.get("cookie") == "home=2"
+        session.get(f"{cloud}{FILES}", headers={"Cookie": "own=3"})
+        assert notary.calls[-1].headers["cookie"] == "own=3"
+        session.get(f"{cloud}{FILES}", headers={"Host": "elsewhere.example"})
+        assert notary.calls[-1].headers["host"] == notary.data_center_urls[0].partition("://")[2]
+
+
+def test_the_users_response_hook_sees_the_answer_and_not_the_401(
+    notary: Sandbox, files: str, auth: NotaryAuth
+) -> None:
+    seen = []
+    requests.get(files, auth=auth)
+    notary.revoke_tokens()
+    requests.get(files, auth=auth, hooks={"response": lambda response, **_: seen.append(response.status_code)})
+    assert seen == [200]
+
+
+def test_a_session_serves_its_cookies_and_connections_through_a_replay(
+    notary: Sandbox, files: str, auth: NotaryAuth, session: requests.Session
+) -> None:
+    session.auth = auth
+    session.get(files)
+    notary.revoke_tokens()
+    notary.faults.answer_next(FILES, 401, {"Set-Cookie": "a=1"})
+    assert session.get(files).status_code == 200
+    assert session.cookies.get_dict() == {"a": "1"}
+
+
+def test_a_replay_streams_if_the_request_does(notary: Sandbox, files: str, auth: NotaryAuth) -> None:
+    requests.get(files, auth=auth)
+    notary.revoke_tokens()
+    response = requests.get(files, auth=auth, stream=True)
+    assert response.status_code == 200
+    assert response._content_consumed is False
+    assert b"files" in response.raw.read()
+    response.close()
+
+
+def test_rule_18_a_pickled_response_works_on_without_the_hook(
+    notary: Sandbox, files: str, auth: NotaryAuth
+) -> None:
+    restored = pickle.loads(pickle.dumps(requests.get(files, auth=auth)))
+    (hook,) = restored.request.hooks["response"]
+    assert hook(restored) is None
+    # A copied request keeps the hook, and with it the replay.
+    request = requests.Request("GET", files, auth=auth).prepare()
+    twin = copy.deepcopy(request)
+    notary.revoke_tokens()
+    with requests.Session() as session:
+        assert session.send(twin).status_code == 200
+
+
+def test_a_request_that_was_prepared_long_ago_is_replayed_with_the_current_token(
+    notary: Sandbox, files: str, auth: NotaryAuth
+) -> None:
+    prepared = requests.Request("GET", files, auth=auth).prepare()
+    notary.revoke_tokens()
+    with requests.Session() as session:
+        assert session.get(files, auth=auth).status_code == 200
+        logins = notary.count("login")
+        for _ in range(2):
+            assert session.send(prepared.copy()).status_code == 200
+    assert notary.count("login") == logins
+
+
+def test_a_network_error_is_requests_own_and_frees_the_leadership(notary: Sandbox) -> None:
+    notary.stop()
+    auth = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=notary.url)
+    for _ in range(2):
+        started = time.monotonic()
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{notary.api_url}/stored-files", auth=auth)
+        assert time.monotonic() - started < 10
+
+
+def test_an_interrupt_frees_the_leadership(
+    notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HTTPAdapter, "send", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            requests.get(files, auth=auth)
+    assert requests.get(files, auth=auth).status_code == 200
+
+
+def test_a_session_survives_pickling(notary: Sandbox, files: str, session: requests.Session) -> None:
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+    assert requests.get(files, auth=pickle.loads(pickle.dumps(auth))).status_code == 200
