@@ -1,0 +1,116 @@
+"""The command line, run as users run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from notary_auth.__main__ import main
+from notary_auth._version import __version__
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-m", "notary_auth"]
+
+
+def test_the_demo_holds_its_expectations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("3 calls the first time") == 3
+    assert shown.count("1 call the second time") == 3
+    assert shown.count("one login served them") == 3
+    assert "✗" not in shown
+    assert "all as expected" in shown
+
+
+def test_the_demo_fails_if_an_expectation_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notary_auth.sandbox import Sandbox
+
+    monkeypatch.setattr(Sandbox, "count", lambda self, kind: 2)
+    assert main(["demo"]) == 1
+    assert "2 instead of 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_sandbox_serves_until_it_is_interrupted(tls: bool) -> None:
+    command = [*COMMAND, "sandbox", "--user", "alice:wonder:land", "--user", "bob:builder", *["--tls"] * tls]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        shown = []
+        while "Ctrl-C" not in "".join(shown):
+            shown.append(process.stdout.readline())
+        text = "".join(shown)
+        cloud = re.search(r"cloud\s+(\S+)", text)
+        assert cloud is not None
+        ca = re.search(r"CA\s+(\S+)", text)
+        assert (ca is not None) is tls
+        line = next(line for line in shown if line.startswith("auth = "))
+        assert line == f'auth = NotaryAuth("alice", "wonder:land", cloud_url="{cloud[1]}")\n'
+        # What is printed is there to be copied.
+        copied = "".join(shown[shown.index("\n") + 1 : -2])
+        environment = {k: v for k, v in os.environ.items() if not k.endswith("CA_BUNDLE")}
+        if ca is not None:
+            environment["REQUESTS_CA_BUNDLE"] = ca[1]
+        result = subprocess.run(
+            [sys.executable, "-c", copied.replace("requests.get(", "print(requests.get(").rstrip() + ")"],
+            capture_output=True, text=True, cwd=ROOT, env=environment, check=False,
+        )  # fmt: skip
+        assert result.stdout == "{'files': [], 'paging': {'cursors': {}}}\n", result.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(cloud[1], timeout=5)
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*COMMAND, "sandbox", "--port", port], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cannot serve on port {port}")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nothing"], ["sandbox", "--port", "x"], ["sandbox", "--port", "65535"], ["sandbox", "--user", "x"]],
+)
+def test_wrong_arguments_are_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: notary-auth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["sandbox", "--help"]])
+def test_help_is_everywhere(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "usage: notary-auth" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"notary-auth {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_without_the_extra_it_says_what_to_install(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("notary_auth.sandbox")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    assert main([command]) == 2
+    assert "pip install 'notary-auth[sandbox]'" in capsys.readouterr().err

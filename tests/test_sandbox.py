@@ -1,0 +1,219 @@
+"""The sandbox refuses and answers what PLATFORM says the platform does."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+import requests
+
+from notary_auth.sandbox import Sandbox
+
+LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
+
+
+def log_in(notary: Sandbox, center: int = 0, **form: str) -> requests.Response:
+    form = {"grant_type": "password", "username": notary.username, "password": notary.password, **form}
+    return requests.post(notary.data_center_urls[center] + LOGIN, data=form)
+
+
+def token(notary: Sandbox, center: int = 0, **form: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {log_in(notary, center, **form).json()['access_token']}"}
+
+
+def home(notary: Sandbox) -> str:
+    return notary.data_center_urls[0] + FILES
+
+
+def test_the_cloud_says_where_an_account_lives(notary: Sandbox) -> None:
+    answer = requests.get(f"{notary.url}{LOOKUP}?login=JohnSmith").json()
+    assert answer == {"login": "JohnSmith", "id": 0, "server_url": notary.data_center_urls[0]}
+    notary.move()
+    answer = requests.get(f"{notary.url}{LOOKUP}?login=JohnSmith").json()
+    assert answer["server_url"] == notary.data_center_urls[1]
+
+
+def test_a_login_hands_out_a_token_for_two_hours(notary: Sandbox) -> None:
+    answer = log_in(notary)
+    document = answer.json()
+    assert set(document) == {"access_token", "id_token", "token_type", "expires_on"}
+    date = parsedate_to_datetime(answer.headers["date"]).timestamp()
+    assert abs(document["expires_on"] - date - 7200) <= 1
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"password": "wrong"}, 401, "access_denied"),
+        ({"username": "nobody"}, 401, "access_denied"),
+        ({"grant_type": "client_credentials"}, 400, "invalid_request"),
+        ({"password": ""}, 400, "invalid_request"),
+    ],
+)
+def test_a_login_is_refused(notary: Sandbox, form: dict[str, str], status: int, error: str) -> None:
+    answer = log_in(notary, **form)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert answer.json()["error_description"]
+
+
+def test_another_data_center_does_not_know_the_account(notary: Sandbox) -> None:
+    assert log_in(notary, center=1).status_code == 401
+
+
+def test_five_wrong_passwords_lock_the_account(notary: Sandbox) -> None:
+    for _ in range(4):
+        log_in(notary, password="wrong")
+    assert log_in(notary).status_code == 200, "a good login starts the count anew"
+    for _ in range(5):
+        assert not notary.account().is_locked
+        assert log_in(notary, password="wrong").status_code == 401
+    assert notary.account().is_locked
+    answer = log_in(notary)
+    assert (answer.status_code, answer.json()["error"]) == (403, "access_denied")
+
+
+def test_two_factors_need_a_code(notary: Sandbox) -> None:
+    notary.add_user("Jane", "pass", totp=lambda: "123456")
+    form = {"username": "Jane", "password": "pass"}
+    assert log_in(notary, **form).json()["error"] == "totp_required"
+    assert log_in(notary, **form, totp_code="000000").json()["error"] == "invalid_totp"
+    assert log_in(notary, **form, totp_code="123456").status_code == 200
+    assert not notary.account("Jane").is_locked
+
+
+def test_calls_without_a_good_token_get_401(notary: Sandbox) -> None:
+    good = token(notary)
+
+    def status(url: str, headers: dict[str, str]) -> int:
+        answer = requests.get(url, headers=headers)
+        if answer.status_code == 401:
+            assert set(answer.json()) == {"domain", "code", "debug"}
+            assert answer.json()["debug"]["message"]
+        return answer.status_code
+
+    assert status(home(notary), good) == 200
+    assert status(home(notary), {}) == 401
+    assert status(home(notary), {"Authorization": "Bearer x"}) == 401
+    assert status(home(notary), {"Authorization": good["Authorization"].replace("Bearer", "Basic")}) == 401
+    assert status(notary.data_center_urls[1] + FILES, good) == 401
+    assert status(home(notary) + "/x", {}) == 401
+    assert status(home(notary) + "/x/download", {}) == 401
+    assert requests.post(home(notary), files={"file": b"x"}).status_code == 401
+    notary.faults.clock_offset = 7300
+    assert status(home(notary), good) == 401
+    notary.faults.clock_offset = 0
+    notary.move()
+    assert status(home(notary), good) == 401
+    notary.move()
+    notary.revoke_tokens()
+    assert status(home(notary), good) == 401
+
+
+def test_files_are_stored_described_paged_and_handed_back(notary: Sandbox) -> None:
+    headers = token(notary)
+    contents = [b"%d" % number * 1000 for number in range(25)]
+    ids = [
+        requests.post(home(notary), files={"file": (f"{i}.txt", content)}, headers=headers).json()["file_id"]
+        for i, content in enumerate(contents)
+    ]
+    first = requests.get(home(notary), headers=headers).json()
+    assert [file["id"] for file in first["files"]] == ids[:20]
+    cursor = first["paging"]["cursors"]["after"]
+    second = requests.get(home(notary), headers=headers, params={"cursor": cursor}).json()
+    assert [file["id"] for file in second["files"]] == ids[20:]
+    assert "after" not in second["paging"]["cursors"]
+    assert len(requests.get(home(notary), headers=headers, params={"limit": 3}).json()["files"]) == 3
+    assert requests.get(home(notary), headers=headers, params={"limit": "x"}).status_code == 400
+    file = requests.get(f"{home(notary)}/{ids[7]}", headers=headers).json()["file"]
+    assert (file["name"], file["size"]) == ("7.txt", len(contents[7]))
+    assert file["hash"] == hashlib.sha256(contents[7]).hexdigest()
+    assert set(file) == {"id", "name", "size", "hash", "created_at", "certificate"}
+    assert requests.get(f"{home(notary)}/{ids[7]}/download", headers=headers).content == contents[7]
+    assert requests.get(f"{home(notary)}/nothing", headers=headers).status_code == 404
+    assert requests.get(f"{home(notary)}/nothing/download", headers=headers).status_code == 404
+    assert requests.post(home(notary), data={"other": "x"}, headers=headers).status_code == 400
+
+
+def test_files_are_the_users_own(notary: Sandbox) -> None:
+    notary.add_user("Jane", "pass")
+    file_id = requests.post(home(notary), files={"file": b"x"}, headers=token(notary)).json()["file_id"]
+    janes = token(notary, username="Jane", password="pass")
+    assert requests.get(home(notary), headers=janes).json()["files"] == []
+    assert requests.get(f"{home(notary)}/{file_id}", headers=janes).status_code == 404
+
+
+def test_a_file_that_is_too_large_is_refused(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notary_auth.sandbox._platform.LARGEST_FILE", 10)
+    headers = token(notary)
+    assert requests.post(home(notary), files={"file": b"x" * 10}, headers=headers).status_code == 201
+    assert requests.post(home(notary), files={"file": b"x" * 11}, headers=headers).status_code == 413
+
+
+def test_hosts_have_only_their_own_calls(notary: Sandbox) -> None:
+    assert requests.get(notary.url + FILES).status_code == 404
+    assert requests.get(notary.data_center_urls[0] + LOOKUP).status_code == 404
+    assert requests.post(notary.url + LOGIN).status_code == 404
+    assert requests.delete(notary.foreign_url + "/anything").json()["path"] == "/anything"
+
+
+def test_faults_are_settings(notary: Sandbox) -> None:
+    faults = notary.faults
+    faults.answer_next("/x", 503, {"Retry-After": "1"}, "busy", times=2, host="foreign host")
+    assert requests.get(f"{notary.url}/x").status_code == 404
+    for expected in (503, 503, 200):
+        assert requests.get(f"{notary.foreign_url}/x").status_code == expected
+    faults.latency = 0.05
+    faults.latency_of["/x"] = 0.1
+    started = time.monotonic()
+    requests.get(f"{notary.foreign_url}/x")
+    assert time.monotonic() - started >= 0.15
+    faults.send_date = False
+    assert "date" not in requests.get(f"{notary.foreign_url}/x").headers
+    faults.token_fields = frozenset({"expires_in"})
+    faults.token_lifetime = 60
+    faults.token_overrides = {"token_type": "mac", "id_token": None}
+    document = log_in(notary).json()
+    assert (document["expires_in"], document["token_type"]) == (60, "mac")
+    assert "expires_on" not in document
+    assert "id_token" not in document
+
+
+def test_what_arrived_is_recorded(notary: Sandbox) -> None:
+    headers = token(notary)
+    requests.get(home(notary) + "?limit=1", headers=headers)
+    requests.post(notary.foreign_url + "/x", data=b"12345")
+    login, listing, elsewhere = notary.calls
+    assert (login.kind, login.host, login.method, login.status) == ("login", "data center 1", "POST", 200)
+    assert (listing.query, listing.is_signed, listing.kind) == ("limit=1", True, "request")
+    assert (elsewhere.host, elsewhere.body_size) == ("foreign host", 5)
+    assert "Bearer" not in repr(listing)
+    notary.clear()
+    assert notary.count("login") == 0
+
+
+def test_ports_can_be_chosen_and_are_given_back() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for _ in range(2):
+        with Sandbox(port=port) as notary:
+            assert notary.url == f"http://127.0.0.1:{port}"
+            assert notary.foreign_url == f"http://127.0.0.1:{port + 3}"
+            with pytest.raises(OSError, match="in use"):
+                Sandbox(port=port).start()
+
+
+def test_tls_is_served_with_a_ca_of_its_own() -> None:
+    with Sandbox(tls=True) as notary:
+        assert notary.ca_file is not None
+        settings: Any = {"verify": notary.ca_file}
+        assert requests.get(f"{notary.url}{LOOKUP}?login=JohnSmith", **settings).status_code == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(f"{notary.url}{LOOKUP}?login=JohnSmith", verify=True)
+
+
+def test_an_account_shows_no_password(notary: Sandbox) -> None:
+    assert notary.password not in repr(notary.account())

@@ -1,0 +1,81 @@
+"""A large file up and down with one client, in a process of its own, and what memory that took.
+
+    python -m tests.transfer CLIENT CLOUD_URL MIB
+
+prints the extra memory in MB, over what the process had after a small file went the same way.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from requests_toolbelt import MultipartEncoder
+
+from .clients import CLIENTS, Client, HttpxAsync, Requests
+
+MIB = 1024 * 1024
+
+
+def transfer(client: Client, cloud_url: str, auth: Any, size: int) -> None:
+    files = f"{cloud_url}/api/notary/v2/stored-files"
+    with tempfile.TemporaryFile() as content:
+        content.truncate(size)
+        file_id = upload(client, files, auth, content)
+    received = download(client, f"{files}/{file_id}/download", auth)
+    assert received == size, f"{received} of {size} bytes came back"
+
+
+def upload(client: Client, url: str, auth: Any, content: IO[bytes]) -> str:
+    if isinstance(client, Requests):
+        form = MultipartEncoder({"file": ("zeros", content)})
+        answer = client.send("POST", url, auth=auth, content=form, headers={"Content-Type": form.content_type})
+    else:
+        answer = client.send("POST", url, auth=auth, files={"file": ("zeros", content)})
+    assert answer.status_code == 201, answer
+    return str(answer.json()["file_id"])
+
+
+def download(client: Client, url: str, auth: Any) -> int:
+    size = 0
+    if isinstance(client, Requests):
+        with client.library.get(url, auth=auth, stream=True) as answer:
+            for chunk in answer.iter_content(65536):
+                size += len(chunk)
+        return size
+    if not isinstance(client, HttpxAsync):
+        with client.library.Client(auth=auth) as http, http.stream("GET", url) as answer:
+            return sum(len(chunk) for chunk in answer.iter_bytes())
+
+    async def stream() -> int:
+        size = 0
+        async with client.library.AsyncClient(auth=auth) as http, http.stream("GET", url) as answer:
+            async for chunk in answer.aiter_bytes():
+                size += len(chunk)
+        return size
+
+    return int(client.run(stream))
+
+
+def memory(field: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def main(name: str, cloud_url: str, mib: str) -> None:
+    client = next(each for each in CLIENTS if each.name == name)
+    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=cloud_url)  # type: ignore[attr-defined]
+    transfer(client, cloud_url, auth, 4 * MIB)  # what is imported and allocated once does not count
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present
+    transfer(client, cloud_url, auth, int(mib) * MIB)
+    print((memory("VmHWM") - before) / 1e6)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
