@@ -180,7 +180,7 @@ class HttpxAdapter(Adapter):
 def _apply(signature: Signature, request: Any) -> None:
     if signature.origin is not None:
         origin = signature.origin
-        request.url = request.url.copy_with(scheme=origin.scheme, host=origin.host, port=origin.port)
+        request.url = type(request.url)(origin.readdress(str(request.url)))
         request.headers["Host"] = origin.netloc
         # The cookies in it are those of the host it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)

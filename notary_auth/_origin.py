@@ -25,6 +25,8 @@ _ORIGIN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 
+_REST = re.compile(r"[/?#]")
+
 
 class Origin(NamedTuple):
     """Scheme, host and port, normalized: lower case, no default port, no trailing dot, IPv6 without brackets."""
@@ -100,9 +102,10 @@ class Origin(NamedTuple):
 
     def readdress(self, url: str) -> str:
         """`url` (one that has an origin) with this origin instead: same path, query and fragment."""
-        match = _ORIGIN.fullmatch(url)
-        rest = "" if match is None else match["rest"] or ""
-        return f"{self}{rest if rest.startswith('/') else '/' + rest}"
+        rest = _REST.search(url, url.find("://") + 3)
+        if rest is None:
+            return f"{self}/"
+        return f"{self}{'' if rest[0] == '/' else '/'}{url[rest.start() :]}"
 
 
 def _idna_encoded(url: str) -> str:

@@ -1,0 +1,74 @@
+"""What a contributor runs: ``nox`` for all of it, ``nox -s tests-3.12`` for one."""
+
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "typing", "tests", "lowest"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The suite, with the newest versions of everything."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    """The suite, with exactly the lowest versions that setup.cfg allows."""
+    session.install("uv")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.12")
+def coverage(session: nox.Session) -> None:
+    """Branch coverage of the library."""
+    session.install("-e", ".[test]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(python="3.12")
+def long(session: nox.Session) -> None:
+    """What takes minutes: a GiB up and down with every client."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "long", "-rP", *session.posargs, env={"NOTARY_AUTH_LONG": "1"})
+
+
+@nox.session(python="3.12")
+def typing(session: nox.Session) -> None:
+    """mypy --strict and pyright, on the library and on its names as users type them."""
+    session.install("-e", ".[dev]")
+    session.run("mypy", "--strict")
+    session.run("pyright")
+
+
+@nox.session(python="3.12")
+def lint(session: nox.Session) -> None:
+    """ruff, as formatter and linter."""
+    session.install("ruff")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session(python="3.12")
+def package(session: nox.Session) -> None:
+    """Build, check the metadata, and run the demo from the wheel alone."""
+    session.install("build", "twine")
+    session.run("python", "-m", "build", "--outdir", session.create_tmp())
+    session.run("twine", "check", "--strict", *_built(session))
+    session.install(f"{_built(session)[0]}[sandbox]")
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-m", "notary_auth", "demo")
+
+
+def _built(session: nox.Session) -> list[str]:
+    folder = Path(session.create_tmp())
+    return [str(path) for pattern in ("*.whl", "*.tar.gz") for path in folder.glob(pattern)]

@@ -1,0 +1,76 @@
+"""Origins: property tests against an independent parser. Two parsers that disagree about a host are a leak."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import urllib3.util
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from notary_auth._origin import Origin
+
+PIECES = st.sampled_from(
+    ["https://", "http://", "HTTPS://", "//", "/", "\\", "@", ":", "?", "#", ".", "..", "%2e", "%2f", "%00", "\t", "\n",
+     " ", "[", "]", "::1", "443", "80", "0443", "65536", "user", "eu2-cloud.acronis.com", "EU2-Cloud.Acronis.com",
+     "evil.example", "127.0.0.1", "0x7f.1", "localhost", "\u017f", "\u212a", "\uff45", "\u3002", "xn--bcher-kva", "-", "_"]
+)  # fmt: skip
+URLS = st.lists(PIECES, min_size=1, max_size=9).map("".join) | st.text(max_size=40)
+
+
+@given(URLS)
+@example("https://eu2-cloud.acronis.com\\@evil.example/")
+@example("https://user@eu2-cloud.acronis.com:443/")
+@example("https://[::1]:8080/")
+def test_where_it_sees_an_origin_every_other_parser_sees_the_same(url: str) -> None:
+    origin = Origin.of(url)
+    if origin is None:
+        return
+    host, port = origin.host, origin.port or {"http": 80, "https": 443}[origin.scheme]
+    default = {"http": 80, "https": 443}[origin.scheme]
+    parsed = urlsplit(url)
+    assert (parsed.scheme, (parsed.hostname or "").removesuffix("."), parsed.port or default) == (
+        origin.scheme,
+        host,
+        port,
+    )
+    other = urllib3.util.parse_url(url)
+    assert (other.scheme, (other.host or "").strip("[]").removesuffix("."), other.port or default) == (
+        origin.scheme,
+        host,
+        port,
+    )
+    try:
+        third = httpx.URL(url)
+    except httpx.InvalidURL:
+        return
+    assert (third.scheme, third.raw_host.decode().removesuffix("."), third.port or default) == (
+        origin.scheme,
+        host,
+        port,
+    )
+
+
+@given(URLS)
+def test_a_readdressed_url_is_at_its_new_origin_with_the_same_path_and_query(url: str) -> None:
+    home = Origin("https", "eu2-cloud.acronis.com", None)
+    if Origin.of(url) is None:
+        return
+    moved = home.readdress(url)
+    assert Origin.of(moved) == home
+    assert urlsplit(moved).path == (urlsplit(url).path or "/")
+    assert (urlsplit(moved).query, urlsplit(moved).fragment) == (urlsplit(url).query, urlsplit(url).fragment)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://eu2-cloud.acronis.com:443/x", "https://eu2-cloud.acronis.com"),
+        ("http://EXAMPLE.com.:8080?x", "http://example.com:8080"),
+        ("http://[0:0::1]:80/", "http://[::1]"),
+    ],
+)
+def test_an_origin_reads_as_its_url(url: str, text: str) -> None:
+    assert str(Origin.of(url)) == text

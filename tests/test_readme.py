@@ -1,0 +1,68 @@
+"""README.rst is kept true: its code is run, against the sandbox in place of the cloud."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notary_auth import _account
+from notary_auth.sandbox import Sandbox
+
+README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
+
+
+def blocks() -> list[str]:
+    """The code blocks: what follows a directive and is indented deeper than it."""
+    lines = README.splitlines(keepends=True)
+    found = []
+    for number, line in enumerate(lines):
+        if line.endswith(".. code:: python\n"):
+            margin = " " * (line.index("..") + 1)
+            body = takewhile(partial(_is_body, margin), lines[number + 1 :])
+            found.append(textwrap.dedent("".join(body)))
+    return found
+
+
+def _is_body(margin: str, line: str) -> bool:
+    return not line.strip() or line.startswith(margin)
+
+
+@pytest.mark.parametrize("block", blocks())
+def test_each_block_runs(
+    block: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
+    # The default of cloud_url is bound in the constructors' signatures.
+    for function in _constructors():
+        monkeypatch.setitem(function.__kwdefaults__, "cloud_url", notary.url)
+    code = block.replace("https://cloud.acronis.com", notary.url)
+    exec(compile(code, "README.rst", "exec"), {"__name__": "__main__"})
+    shown = capsys.readouterr().out
+    for comment in re.findall(r"print\(.*\)  # (.+)", block):
+        assert comment in shown
+    if "print(" in block:
+        assert shown
+
+
+def _constructors() -> list[Any]:
+    import notary_auth.requests
+    from notary_auth._adapter import Adapter
+
+    return [_account.Account.__init__, Adapter.__init__, notary_auth.requests.NotaryAuth.__init__]
+
+
+def test_it_has_all_its_blocks() -> None:
+    assert len(blocks()) == 7
+
+
+@pytest.mark.parametrize(
+    "command", ["pip install '.[sandbox]' && python -m notary_auth demo", "pip install '.[test]' && pytest"]
+)
+def test_it_has_the_two_commands(command: str) -> None:
+    assert f"\n    {command}\n" in README
