@@ -7,19 +7,58 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import urllib3.util
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notary_auth._origin import Origin
 
 PIECES = st.sampled_from(
-    ["https://", "http://", "HTTPS://", "//", "/", "\\", "@", ":", "?", "#", ".", "..", "%2e", "%2f", "%00", "\t", "\n",
-     " ", "[", "]", "::1", "443", "80", "0443", "65536", "user", "eu2-cloud.acronis.com", "EU2-Cloud.Acronis.com",
-     "evil.example", "127.0.0.1", "0x7f.1", "localhost", "\u017f", "\u212a", "\uff45", "\u3002", "xn--bcher-kva", "-", "_"]
-)  # fmt: skip
+    [
+        "https://",
+        "http://",
+        "HTTPS://",
+        "//",
+        "/",
+        "\\",
+        "@",
+        ":",
+        "?",
+        "#",
+        ".",
+        "..",
+        "%2e",
+        "%2f",
+        "%00",
+        "\t",
+        "\n",
+        " ",
+        "[",
+        "]",
+        "::1",
+        "443",
+        "80",
+        "0443",
+        "65536",
+        "user",
+        "eu2-cloud.acronis.com",
+        "EU2-Cloud.Acronis.com",
+        "evil.example",
+        "127.0.0.1",
+        "0x7f.1",
+        "localhost",
+        "\u017f",
+        "\u212a",
+        "\uff45",
+        "\u3002",
+        "xn--bcher-kva",
+        "-",
+        "_",
+    ]
+)
 URLS = st.lists(PIECES, min_size=1, max_size=9).map("".join) | st.text(max_size=40)
 
 
+@settings(max_examples=1000, deadline=None)
 @given(URLS)
 @example("https://eu2-cloud.acronis.com\\@evil.example/")
 @example("https://user@eu2-cloud.acronis.com:443/")
@@ -53,6 +92,7 @@ def test_where_it_sees_an_origin_every_other_parser_sees_the_same(url: str) -> N
     )
 
 
+@settings(max_examples=1000, deadline=None)
 @given(URLS)
 def test_a_readdressed_url_is_at_its_new_origin_with_the_same_path_and_query(url: str) -> None:
     home = Origin("https", "eu2-cloud.acronis.com", None)
