@@ -71,6 +71,37 @@ def test_the_sandbox_serves_until_it_is_interrupted(tls: bool) -> None:
         requests.get(cloud[1], timeout=5)
 
 
+def test_the_sandbox_is_stopped_by_an_interrupt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notary_auth.sandbox import Sandbox, _command
+
+    stopped: list[Sandbox] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    stop = Sandbox.stop
+    monkeypatch.setattr(Sandbox, "stop", lambda self: (stopped.append(self), stop(self)))
+    monkeypatch.setattr(_command, "wait_for_ever", interrupt)
+    assert main(["sandbox", "--tls"]) == 0
+    assert capsys.readouterr().out.endswith("Ctrl-C stops it.\nstopped\n")
+    assert len(stopped) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["sandbox", "--port", str(taken.getsockname()[1])]) == 1
+    assert "cannot serve on port" in capsys.readouterr().err
+
+
+def test_an_interrupt_elsewhere_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    from notary_auth.sandbox import _demo
+
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo, "run", interrupt)
+    assert main(["demo"]) == 130
+
+
 def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -19,12 +19,16 @@ def serve(users: Mapping[str, str] | None, port: int, tls: bool) -> int:
         return 1
     try:
         print(_explained(sandbox), flush=True)
-        threading.Event().wait()
+        wait_for_ever()
     except KeyboardInterrupt:
         print("stopped")
     finally:
         sandbox.stop()
     return 0
+
+
+def wait_for_ever() -> None:
+    threading.Event().wait()
 
 
 def _explained(sandbox: Sandbox) -> str:
