@@ -277,9 +277,7 @@ class Account:
 
     def _keep(self, token: Token) -> None:
         with self._flights.lock:
-            # The same token again is no news: let it grow old in peace instead of asking ever more often.
-            same = self._is_current(token.authorization)
-            self.token = token.postponed(self.now()) if same else token
+            self.token = token
             self._refusal = None
 
     # Log in
