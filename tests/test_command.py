@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,10 +42,25 @@ def test_the_demo_fails_if_an_expectation_does(
     assert "2 instead of 1" in capsys.readouterr().out
 
 
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command of ours under way, which is gone in the end whatever happens."""
+    # Where the tests run in the background of a shell, SIGINT is ignored, and that is inherited.
+    start = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start += "runpy.run_module('notary_auth', run_name='__main__')"
+    with subprocess.Popen(
+        [sys.executable, "-c", start, *command], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("tls", [False, True])
-def test_the_sandbox_serves_until_it_is_interrupted(tls: bool) -> None:
-    command = [*COMMAND, "sandbox", "--user", "alice:wonder:land", "--user", "bob:builder", *["--tls"] * tls]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+def test_the_sandbox_serves_until_it_is_interrupted(tls: bool, end: signal.Signals) -> None:
+    with running(["sandbox", "--user", "alice:wonder:land", "--user", "bob:builder", *["--tls"] * tls]) as process:
         assert process.stdout is not None
         shown = []
         while "Ctrl-C" not in "".join(shown):
@@ -65,8 +82,9 @@ def test_the_sandbox_serves_until_it_is_interrupted(tls: bool) -> None:
             capture_output=True, text=True, cwd=ROOT, env=environment, check=False,
         )  # fmt: skip
         assert result.stdout == "{'files': [], 'paging': {'cursors': {}}}\n", result.stderr
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         assert process.wait(20) == 0
+        assert ca is None or not Path(ca[1]).exists()
     with pytest.raises(requests.ConnectionError):
         requests.get(cloud[1], timeout=5)
 

@@ -1,7 +1,8 @@
-"""``notary-auth sandbox``: serve until Ctrl-C, and say what to copy."""
+"""``notary-auth sandbox``: serve until Ctrl-C or SIGTERM, and say what to copy."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -10,19 +11,21 @@ from ._server import Sandbox
 
 
 def serve(users: Mapping[str, str] | None, port: int, tls: bool) -> int:
-    """Serve a sandbox until Ctrl-C. Returns the exit status: 0, or 1 if a port is not free."""
+    """Serve a sandbox until Ctrl-C or SIGTERM. Returns the exit status: 0, or 1 if a port is not free."""
     sandbox = Sandbox(users, port=port, tls=tls)
     try:
         sandbox.start()
     except OSError as error:
         print(f"cannot serve on port {port} and the three above it: {error.strerror or error}", file=sys.stderr)
         return 1
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         print(_explained(sandbox), flush=True)
         wait_for_ever()
     except KeyboardInterrupt:
         print("stopped")
     finally:
+        signal.signal(signal.SIGTERM, before)
         sandbox.stop()
     return 0
 
