@@ -55,6 +55,7 @@ REFUSAL_KEPT = 300.0  # seconds for which a refused password is not sent again
 PATIENCE = 60.0  # seconds that a caller waits for another one's login
 WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
 LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
+REPLAYS = 2  # of a request, at most: with the current token, and with one that was got for it
 PASS_401 = 60.0  # seconds for which a 401 is passed on after a fresh token got one
 TRIES = 3  # attempts at a control call, in all
 WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
@@ -182,6 +183,7 @@ class Account:
         """
         last: Answer = answer or (yield Forward((yield from self._signed(url))))
         renewed = False  # whether the answered request carried a token that was got for it just now
+        replays = 0
         while last.status == 401 and self._is_own(last.url):
             if renewed:
                 log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
@@ -194,6 +196,9 @@ class Account:
             if not last.replayable:
                 log.warning("a 401 is passed on: the request's body cannot be sent again")
                 return
+            if replays == REPLAYS:  # somebody on its way changes the header, or others log in all the time
+                return
+            replays += 1
             renewed = self.now() >= self.token.expires_at
             last = yield Forward((yield from self._signed(last.url)))
 
@@ -257,9 +262,11 @@ class Account:
         if not leads:
             return  # someone has been asked for a new token already, this one is good enough till then
         try:
-            yield from self._lead(flight, partial(self._is_replaced, postponed), self._log_in)
-        except NotaryAuthError as error:
-            log.warning("the token of %r was not renewed and is used until its end: %s", self.username, error)
+            # Once only: a request with a good token in hand does not wait out a Retry-After.
+            yield from self._lead(flight, partial(self._is_replaced, postponed), partial(self._log_in, tries=1))
+        except Exception as error:  # noqa: BLE001  ours, or the client's own network error
+            why = error if isinstance(error, NotaryAuthError) else type(error).__name__
+            log.warning("the token of %r was not renewed and is used until its end: %s", self.username, why)
 
     def _is_replaced(self, token: Token) -> bool:
         return self.token is not token
@@ -269,15 +276,19 @@ class Account:
 
     def _drop(self, authorization: str | None) -> None:
         """Stop using a token that was refused. The account may have moved: look that up before logging in."""
+        log.debug("a token of %r was refused", self.username)
         with self._flights.lock:
             if self._is_current(authorization):
-                log.debug("the token of %r was refused", self.username)
                 self.token = NO_TOKEN
                 self._lookup_due = True
 
-    def _keep(self, token: Token) -> None:
+    def _keep(self, token: Token, data_center: Origin) -> None:
         with self._flights.lock:
             self.token = token
+            # Known already, unless somebody has called `forget` meanwhile.
+            self._data_center = data_center
+            self._addresses |= {data_center}
+            self._lookup_due = False
             self._refusal = None
 
     # Log in
@@ -292,7 +303,7 @@ class Account:
             elif not (yield from self._wait(flight)):
                 log.debug("%r logs in a second time: it cannot wait for the first", self.username)
                 yield from work()
-            elif flight.verdict is not None:
+            elif flight.verdict is not None and not wanted():
                 raise flight.verdict.retold(type(flight.verdict))
             elif flight.is_lost:
                 lost += 1
@@ -319,6 +330,7 @@ class Account:
             if flight.leader.is_gone:
                 self._flights.land(flight, lost=True)
             elif self.now() >= deadline:
+                self._flights.land(flight, lost=True)  # so that the next one need not wait as well
                 raise self._given_up(f"another caller's attempt has not ended in {PATIENCE:.0f} seconds")
             elif not (yield Wait(flight, WAIT_SLICE)):
                 return False
@@ -335,36 +347,36 @@ class Account:
             url=f"{self._data_center}{protocol.TOKEN_PATH}",
         )
 
-    def _discover(self) -> Steps[Origin]:
+    def _discover(self, tries: int = TRIES) -> Steps[Origin]:
         """Look up which data center holds the account."""
         request = protocol.lookup_request(self._cloud, self.username)
-        reply, _ = yield from self._call(lambda: _done(request))
+        reply, _ = yield from self._call(lambda: _done(request), tries)
         data_center = protocol.read_lookup(reply, self._cloud, self.username)
         with self._flights.lock:
-            if data_center != self._data_center:
-                log.info("the data center of %r is %s", self.username, data_center)
-            self._data_center = data_center
+            before, self._data_center = self._data_center, data_center
             self._addresses |= {data_center}
             self._lookup_due = False
+        if data_center != before:  # never log under the lock: a handler may come back to this account
+            log.info("the data center of %r is %s", self.username, data_center)
         return data_center
 
-    def _log_in(self) -> Steps[None]:
+    def _log_in(self, tries: int = TRIES) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
         password = yield from self._ask("password", self._password)
         self._check_refusal(password)
         known = None if self._lookup_due else self._data_center
-        data_center = known or (yield from self._discover())
-        refused = yield from self._log_in_at(data_center, password)
+        data_center = known or (yield from self._discover(tries))
+        refused = yield from self._log_in_at(data_center, password, tries)
         if refused is not None and known is not None:
             # The account may have moved since it was looked up, and its old data center knows it no more.
-            data_center = yield from self._discover()
+            data_center = yield from self._discover(tries)
             if data_center != known:
-                refused = yield from self._log_in_at(data_center, password)
+                refused = yield from self._log_in_at(data_center, password, tries)
         if refused is not None:
             self._remember_refusal(password, refused)
             raise refused
 
-    def _log_in_at(self, data_center: Origin, password: Secret) -> Steps[CredentialsRefused | None]:
+    def _log_in_at(self, data_center: Origin, password: Secret, tries: int) -> Steps[CredentialsRefused | None]:
         """Log in. A refusal is returned, since it may not be the last word."""
         secrets = [password]
 
@@ -376,13 +388,12 @@ class Account:
             return protocol.login_request(data_center, self.username, password, code)
 
         self._lookup_due = True  # after a failure, which only a success takes back
-        reply, sent_at = yield from self._call(build)
+        reply, sent_at = yield from self._call(build, tries)
         try:
             access_token, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
         except CredentialsRefused as error:
             return error
-        self._lookup_due = False
-        self._keep(Token.issued(access_token, data_center, sent_at, lifetime))
+        self._keep(Token.issued(access_token, data_center, sent_at, lifetime), data_center)
         log.info(
             "logged in %r at %s, token good for %s",
             self.username,
@@ -391,7 +402,7 @@ class Account:
         )
         return None
 
-    def _call(self, build: Callable[[], Steps[Request]]) -> Steps[tuple[Reply, float]]:
+    def _call(self, build: Callable[[], Steps[Request]], tries: int) -> Steps[tuple[Reply, float]]:
         """Make a control call, again if the platform asks for that. The reply, and when it was asked for."""
         attempt = 1
         while True:
@@ -399,7 +410,7 @@ class Account:
             log.debug("asking %r", request)
             sent_at = self.now()
             reply: Reply = yield Send(request)
-            if reply.status not in protocol.RETRIED or attempt == TRIES:
+            if reply.status not in protocol.RETRIED or attempt == tries:
                 return reply, sent_at
             attempt += 1
             pause = protocol.retry_after(reply, time.time())

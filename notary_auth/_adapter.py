@@ -74,14 +74,19 @@ class Adapter:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._account.username!r}, cloud_url={self._account.cloud_url!r})"
 
-    def _advance(self, conversation: Steps[None], result: Any, request: Any) -> Step | None:
-        """The conversation's next step, or None when it is over. Its errors are raised as the client's own."""
+    def _advance(
+        self, conversation: Steps[None], result: Any, request: Any, error: Exception | None = None
+    ) -> Step | None:
+        """The conversation's next step, or None when it is over. Its errors are raised as the client's own.
+
+        With `error`, the step before failed with it. The conversation does without, or raises it again.
+        """
         try:
-            return conversation.send(result)
+            return conversation.send(result) if error is None else conversation.throw(error)
         except StopIteration:
             return None
-        except NotaryAuthError as error:
-            own, cause = self._own(error), error.__cause__
+        except NotaryAuthError as ours:
+            own, cause = self._own(ours), ours.__cause__
         # Outside of the except block, so that the new error does not hold on to the frames of the old one.
         own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
         raise own from cause

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
-from threading import Lock, Thread
+from contextlib import AbstractContextManager
+from threading import RLock, Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .errors import NotaryAuthError
@@ -50,7 +51,7 @@ class Flight:
         self.is_lost = False
         self.verdict: NotaryAuthError | None = None
         self._bells: dict[Hashable, Bell] = {}
-        self._lock = Lock()
+        self._lock = RLock()
 
     def bell(self, place: Hashable, make: Callable[[], AnyBell]) -> AnyBell | None:
         """The bell that all who wait in `place` share; None if there is nothing to wait for any more."""
@@ -81,7 +82,9 @@ class _Runway:
     __slots__ = ("flight", "lock")
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        # Reentrant, since the garbage collector may close a leader's generator, and so land its flight, in the
+        # middle of anything.
+        self.lock = RLock()
         self.flight: Flight | None = None
 
 
@@ -96,7 +99,7 @@ class Flights:
         self._runways: dict[int, _Runway] = {}
 
     @property
-    def lock(self) -> Lock:
+    def lock(self) -> AbstractContextManager[bool]:
         """The one lock of the Account's state. Never held over a step."""
         return self._runway.lock
 

@@ -14,6 +14,7 @@ from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
 from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
 from ._waiting import aperform, perform
+from .errors import LoginError
 
 
 class _Read(NamedTuple):
@@ -26,6 +27,7 @@ class HttpxAdapter(Adapter):
     """The auth flows of httpx and httpx2, synchronous and asynchronous."""
 
     _request_error: ClassVar[type[Exception]]
+    _control_type: ClassVar[Callable[..., Any]]
 
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
@@ -107,9 +109,14 @@ class HttpxAdapter(Adapter):
         control_calls: list[Any] = []
         result: Any = None
 
-        def refuse_redirect() -> None:
-            # The client is about to repeat the login's body; the conversation makes an error of its reason.
-            self._advance(conversation, Reply(307, {}, b""), request)
+        def refuse_repeat() -> NoReturn:
+            # Called by the body, in the middle of the client's sending: whatever the conversation makes of it,
+            # this must not go on.
+            repeated = LoginError(
+                "the login was answered with a redirect, or repeated by the client: not followed"
+            )
+            self._advance(conversation, None, request, repeated)
+            raise self._own(repeated)
 
         try:
             while (step := self._advance(conversation, result, request)) is not None:
@@ -121,7 +128,7 @@ class HttpxAdapter(Adapter):
                     _leave_out(control_calls, response)
                     result = _answer(response)
                 elif isinstance(step, Send):
-                    control = _control_request(step.request, request, body_type, refuse_redirect)
+                    control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
                     reply = yield control
                     control_calls.append(reply)
                     result = yield from self._reply(control, reply)
@@ -147,6 +154,14 @@ class HttpxAdapter(Adapter):
         finally:
             response.close()
 
+    def auth_flow(self, request: Any) -> NoReturn:
+        """Refuse to be driven without knowing how to wait.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("use sync_auth_flow or async_auth_flow: a login may have to be waited for")
+
     async def _aread(self, response: Any) -> bytes:
         body = bytearray()
         chunks = response.aiter_raw()
@@ -157,11 +172,14 @@ class HttpxAdapter(Adapter):
                     break
         finally:
             await response.aclose()
-        try:  # to no avail, but it ends the client's nested generators, which trio would complain about
-            async for _ in chunks:
+        if response.http_version.startswith("HTTP/1"):
+            # To no avail, but it ends the client's nested generators, which trio would complain about. Over
+            # HTTP/2 there would be nothing to end it.
+            try:
+                async for _ in chunks:
+                    pass
+            except self._request_error:
                 pass
-        except self._request_error:
-            pass
         return bytes(body)
 
     def _decoded(self, response: Any, raw: bytes) -> bytes:
@@ -206,25 +224,28 @@ def _rewind(request: Any) -> bool:
         stream = request.stream
     fields = getattr(stream, "fields", None)
     if fields is not None:  # multipart, which goes back to the start of its files by itself if they can
-        return all(_can_seek(getattr(field, "file", b"")) for field in fields)
-    # A file as content=. httpx has measured it from its start, so that is where it began.
+        return all(_size(getattr(field, "file", b"")) is not None for field in fields)
+    # A file as content=. If it was announced in full, it began at its start.
     content: Any = getattr(stream, "_stream", None)
     if isinstance(content, bytes):
         return True
-    if not hasattr(content, "read") or "Content-Length" not in request.headers or not _can_seek(content):
+    if not hasattr(content, "read") or request.headers.get("Content-Length") != str(_size(content)):
         return False
     content.seek(0)
     return True
 
 
-def _can_seek(content: Any) -> bool:
+def _size(content: Any) -> int | None:
+    """How many bytes there are from the start to the end of a file; None if it cannot go there and back."""
     if isinstance(content, bytes | str):
-        return True
+        return len(content)
     try:
-        content.seek(content.tell())
-    except (AttributeError, OSError, ValueError):  # no file, one that cannot seek, or is closed
-        return False
-    return True
+        here = content.tell()
+        size = content.seek(0, 2)
+        content.seek(here)
+    except Exception:  # noqa: BLE001  no file, one that cannot seek, or is closed: whatever a user's file raises
+        return None
+    return size if isinstance(size, int) else None
 
 
 def _leave_out(control_calls: list[Any], response: Any) -> None:
@@ -239,17 +260,49 @@ def _lower(headers: Any) -> dict[str, str]:
 
 
 def _control_request(
-    request: Request, user_request: Any, body_type: type[_OneShot], refuse_redirect: Callable[[], None]
+    control_type: Callable[..., Any],
+    request: Request,
+    user_request: Any,
+    body_type: type[_OneShot],
+    refuse_repeat: Callable[[], NoReturn],
 ) -> Any:
     headers = dict(request.headers)
     content = None
     if request.body is not None:
         headers["Content-Length"] = str(len(request.body))
-        content = body_type(request.body, refuse_redirect)
-    control = type(user_request)(request.method, request.url, headers=headers, content=content)
+        content = body_type(request.body, refuse_repeat)
+    control = control_type(request.method, request.url, headers=headers, content=content)
+    control.notary_auth_body = request.body or b""
     if "timeout" in user_request.extensions:  # or the control call would have none
         control.extensions["timeout"] = user_request.extensions["timeout"]
     return control
+
+
+class _ControlRequest:
+    """A request whose body can be looked at, by event hooks and transports, and is still sent only once.
+
+    httpx puts what was read in place of the stream, from where a redirect would send it again.
+    """
+
+    notary_auth_body: bytes = b""
+
+    def read(self) -> bytes:
+        return self.notary_auth_body
+
+    async def aread(self) -> bytes:
+        return self.notary_auth_body
+
+    @property
+    def content(self) -> bytes:
+        return self.notary_auth_body
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _ControlRequest, ()  # it is pickled with an error, and has the password in it
+
+
+def control_type(request_type: type) -> type:
+    """The class of a client's control calls."""
+    return type("ControlRequest", (_ControlRequest, request_type), {})
 
 
 def _detached(response: Any) -> Any:
@@ -259,7 +312,11 @@ def _detached(response: Any) -> Any:
     nothing to be read, and no token to be kept.
     """
     detached = type(response)(
-        response.status_code, headers=response.headers, stream=response.stream, request=response.request
+        response.status_code,
+        headers=response.headers,
+        stream=response.stream,
+        request=response.request,
+        extensions=response.extensions,
     )
     response.stream = type(response)(200, content=b"").stream
     return detached
@@ -268,15 +325,15 @@ def _detached(response: Any) -> Any:
 class _OneShot:
     """The body of a control call: a client that follows a redirect with it gets an error, and no password."""
 
-    def __init__(self, body: bytes, refuse_redirect: Callable[[], None]) -> None:
+    def __init__(self, body: bytes, refuse_repeat: Callable[[], NoReturn]) -> None:
         self._body: bytes | None = body
-        self._refuse_redirect = refuse_redirect
+        self._refuse_repeat = refuse_repeat
 
     def _take(self) -> bytes:
         body, self._body = self._body, None
         if body is None:
-            self._refuse_redirect()
-        return body or b""
+            self._refuse_repeat()
+        return body
 
 
 class _OneShotSync(_OneShot):

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from ._origin import Origin
 from ._steps import Reply, Request
 from ._version import __version__
-from .errors import CredentialsRefused, DiscoveryError, LoginError, NotaryAuthError, TotpRequired
+from .errors import CredentialsRefused, DiscoveryError, LoginError, TotpRequired
 
 LOOKUP_PATH = "/api/1/accounts"
 TOKEN_PATH = "/api/2/idp/token"
@@ -33,8 +33,6 @@ _HEADERS = {"Accept": "application/json", "User-Agent": f"notary-auth/{__version
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
 _SHOWN = 200  # characters of what the platform says that are worth showing
-
-Error = TypeVar("Error", bound=NotaryAuthError)
 
 
 class Secret:
@@ -132,10 +130,13 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
     said = f"{error} ({description})" if error and description else error or _described(reply)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
-    if error in _TOTP_ERRORS:
+    code = document.get("error") if document else None  # as it came: what is shown may have been cut
+    if code in _TOTP_ERRORS:
         kind = TotpRequired
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
-    elif reply.status == 401 or (reply.status in (400, 403) and error not in (None, "invalid_request")):
+        if code == "invalid_totp":
+            message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
+    elif reply.status == 401 or (reply.status in (400, 403) and error is not None and code != "invalid_request"):
         # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's.
         kind = CredentialsRefused
         message = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ._flight import Caller
@@ -32,7 +33,7 @@ def current_caller() -> Caller:
     if asyncio is not None:
         try:
             return Caller(thread, asyncio.get_running_loop(), asyncio.current_task())
-        except RuntimeError:
+        except (AttributeError, RuntimeError):  # half imported by another thread, or not under a loop
             pass
     return Caller(thread, None, None)
 
@@ -89,9 +90,22 @@ async def _in_asyncio(step: Step) -> Any:
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Call(function):
-            return await asyncio.to_thread(function)
+            return await _in_own_thread(function)
         case Send() | Forward():
             raise TypeError("an adapter sends by itself")
+
+
+async def _in_own_thread(function: Callable[[], Any]) -> Any:
+    """Run a function in a thread that nobody else uses: the loop's own may all be waiting for this very login."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    executor = ThreadPoolExecutor(1, "notary-auth")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(executor, copy_context().run, function)
+    finally:
+        executor.shutdown(wait=False)
 
 
 async def _in_trio(step: Step, trio: Any) -> Any:
@@ -105,7 +119,8 @@ async def _in_trio(step: Step, trio: Any) -> Any:
         case Sleep(seconds):
             return await trio.sleep(seconds)
         case Call(function):
-            return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+            alone = trio.CapacityLimiter(1)
+            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=alone)
         case Send() | Forward():
             raise TypeError("an adapter sends by itself")
 

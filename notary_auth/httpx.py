@@ -12,7 +12,7 @@ from __future__ import annotations
 import httpx
 
 from ._adapter import Adapter
-from ._httpx_family import HttpxAdapter
+from ._httpx_family import HttpxAdapter, control_type
 from .errors import in_terms_of
 
 __all__ = ["NotaryAuth"]
@@ -23,3 +23,4 @@ class NotaryAuth(HttpxAdapter, httpx.Auth):
 
     _errors = in_terms_of(httpx.HTTPError, globals())
     _request_error = httpx.RequestError
+    _control_type = control_type(httpx.Request)

@@ -34,15 +34,21 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of a reply
 
 
 class NotaryAuth(Adapter, AuthBase):
-    __doc__ = (
-        Adapter.__doc__
-        and Adapter.__doc__
-        + """
-    session: a `requests.Session` that control calls go through, for its proxies, CA bundle, adapters and
-        mocks; its headers, cookies and auth are not used. Without one, each control call has a session of its
-        own, with the environment's proxies and CA bundle, no netrc, and a time-out.
+    """An Account in the hands of requests.
+
+    Args:
+        username: the account's login name.
+        password: the password; or a callable returning it, asked at each login, whose result is not kept.
+        cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        totp: a callable returning the current TOTP code (RFC 6238), asked at each login.
+        session: a `requests.Session` that control calls go through, for its proxies, CA bundle, adapters and
+            mocks; its headers, cookies and auth are not used. Without one, each control call has a session of
+            its own, with the environment's proxies and CA bundle, no netrc, and time-outs of 10 s to connect
+            and 30 s between two bytes. A copy of a NotaryAuth shares the session.
+
+    Raises:
+        TypeError, ValueError, InsecureUrl: as for `notary_auth.Account`. Building one does no I/O.
     """
-    )
 
     _errors = in_terms_of(requests.RequestException, globals())
 
@@ -56,13 +62,17 @@ class NotaryAuth(Adapter, AuthBase):
         session: requests.Session | None = None,
     ) -> None:
         super().__init__(username, password, cloud_url=cloud_url, totp=totp)
-        self._session = session
+        self._session = _checked(session)
 
     @classmethod
     def from_account(cls, account: Account, *, session: requests.Session | None = None) -> NotaryAuth:
-        """An adapter for an `Account` that others use as well: one login for all of them."""
+        """An adapter for an `Account` that others use as well: one login for all of them.
+
+        Raises:
+            TypeError: `account` is not an Account, or `session` not a Session.
+        """
         self = super().from_account(account)
-        self._session = session
+        self._session = _checked(session)
         return self
 
     def _adopt(self, account: Account) -> None:
@@ -111,11 +121,19 @@ class NotaryAuth(Adapter, AuthBase):
     ) -> Signature | None:
         """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
         done: Any = result
+        error: Exception | None = None
         try:
-            while (step := self._advance(conversation, done, request)) is not None:
+            while (step := self._advance(conversation, done, request, error)) is not None:
+                error = None
                 if isinstance(step, Forward):
                     return step.signature
-                done = self._control(step.request) if isinstance(step, Send) else perform(step)
+                if not isinstance(step, Send):
+                    done = perform(step)
+                    continue
+                try:
+                    done = self._control(step.request)
+                except requests.RequestException as network_error:
+                    error = network_error
             return None
         except BaseException:
             conversation.close()  # at once, not when a traceback is let go: others wait for the leader
@@ -145,6 +163,12 @@ class _Hook:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Hook:
         return self
+
+
+def _checked(session: requests.Session | None) -> requests.Session | None:
+    if session is not None and not isinstance(session, requests.Session):
+        raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
+    return session
 
 
 def _no_hook() -> Callable[..., None]:
@@ -183,7 +207,8 @@ def _answer(response: requests.Response) -> Answer:
     request = response.request
     header = request.headers.get("Authorization")
     authorization = header.decode("latin-1") if isinstance(header, bytes) else header
-    return Answer(response.status_code, request.url or "", authorization, _rewind(request))
+    replayable = response.status_code == 401 and _rewind(request)
+    return Answer(response.status_code, request.url or "", authorization, replayable)
 
 
 def _rewind(request: requests.PreparedRequest) -> bool:
@@ -192,7 +217,7 @@ def _rewind(request: requests.PreparedRequest) -> bool:
         return True
     try:
         rewind_body(request)
-    except (OSError, ValueError, requests.RequestException):  # cannot seek, is closed, or has no position
+    except Exception:  # noqa: BLE001  has no position, cannot seek, is closed: whatever a user's file raises
         return False
     return True
 
@@ -213,7 +238,13 @@ def _send(session: requests.Session, request: Request) -> Reply:
     prepared = requests.Request(request.method, request.url, request.headers, data=request.body).prepare()
     prepared.register_hook("response", _keep_from_redirecting)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
-    response = session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
+    try:
+        response = session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
+    except requests.RequestException as error:
+        bare = prepared.copy()
+        bare.body = None  # the request is pickled with the error, and would take the password along
+        error.request = bare
+        raise
     try:
         body = protocol.bounded(response.iter_content(65536))
     except requests.exceptions.ContentDecodingError:

@@ -7,6 +7,7 @@ import pickle
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -250,6 +251,15 @@ def test_rule_4_a_stranger_is_no_reason_to_log_in() -> None:
     assert hold(account, granted()).paths == [LOGIN]
 
 
+def test_rule_4_a_stranger_has_nothing_to_do_with_a_refused_login() -> None:
+    account = new_account()
+    leader = begin(account)
+    stranger = begin(account, url="https://evil.example/")
+    leader.go_on(found(), refused())
+    stranger.send(True)
+    assert stranger.go_on().signatures == [UNSIGNED]
+
+
 def test_rule_4_before_the_data_center_is_known_a_lookup_decides() -> None:
     account = new_account()
     conversation = hold(account, found(), granted(), url=HOME + FILES)
@@ -363,6 +373,7 @@ def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
         other.send(True)
     assert 11 <= waited <= 13
     assert isinstance(other.error, DiscoveryError)
+    assert isinstance(begin(account).step, Send), "the next one need not wait as well"
     leader.go_on(found(), granted())
     assert hold(account).authorizations == ["Bearer token-1"]
 
@@ -431,7 +442,7 @@ def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int
     account = new_account()
     conversation = begin(account).go_on(found(), refused(error, "no code", status))
     assert type(conversation.error) is TotpRequired
-    assert "Pass totp=" in str(conversation.error)
+    assert ("Check the secret" if error == "invalid_totp" else "Pass totp=") in str(conversation.error)
     assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
@@ -690,7 +701,8 @@ def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
     from notary_auth._token import clock
 
     if sys.platform == "linux":
-        assert abs(clock() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5
+        assert isinstance(clock, partial)
+        assert clock.args == (time.CLOCK_BOOTTIME,)
     assert clock() <= clock()
 
 
@@ -733,6 +745,25 @@ def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
     clock_of(account).advance(2)
     again = begin(account)  # with a login, unless it would be the refused password once more
     assert isinstance(again.step, Forward if failure.status == 401 else Send)
+
+
+def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    renewing = begin(account)
+    step = renewing.steps.throw(ConnectionError("no route, and something secret"))
+    assert isinstance(step, Forward)
+    assert step.signature.authorization == "Bearer token-1"
+    assert "ConnectionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    conversation = hold(account, reply(503, b"", {"retry-after": "60"}))
+    assert conversation.pauses == []
+    assert conversation.authorizations == ["Bearer token-1"]
 
 
 def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
@@ -857,6 +888,22 @@ def test_rule_15_other_answers_are_the_callers(status: int) -> None:
     assert len(hold(logged_in(), status).signatures) == 1
 
 
+def test_rule_15_a_header_that_somebody_rewrites_makes_no_loop() -> None:
+    account = logged_in()
+    rewritten = answered(401, "of-somebody-else")
+    assert len(hold(account, rewritten, rewritten, rewritten).signatures) == 3
+
+
+def test_rule_15_forgetting_during_a_login_leaves_an_account_that_knows_its_401s() -> None:
+    account = new_account()
+    login = begin(account)
+    login.send(found())
+    account.forget()
+    login.go_on(granted())
+    assert account.server_url == HOME
+    assert hold(account, 401, found(), granted("token-2")).authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
 def test_rule_16_a_body_that_cannot_be_sent_again_is_not() -> None:
     account = logged_in()
     conversation = hold(account, answered(401, "token-1", replayable=False))
@@ -901,9 +948,11 @@ def test_rule_20_a_callable_password_is_asked_at_each_login_and_not_kept() -> No
     clock_of(account).advance(7201)
     hold(account, granted("token-2"))
     assert len(asked) == 2
-    del asked[:]
-    account._password = ask
-    assert "geheim" not in repr(vars(account))
+    assert "geheim" not in repr([vars(account), vars(account._flights)])
+    clock_of(account).advance(7201)
+    begin(account).go_on(refused(), found())
+    assert account._refusal is not None
+    assert "geheim" not in repr(tuple(account._refusal))
 
 
 def _raise() -> str:
@@ -936,6 +985,38 @@ def test_rule_20_a_callable_that_raises_is_the_cause() -> None:
     error = begin(new_account(password=_raise)).go_on().error
     assert error is not None
     assert isinstance(error.__cause__, LookupError)
+
+
+def test_rule_9_a_password_that_is_in_an_error_code_changes_no_verdict() -> None:
+    conversation = begin(new_account(password="totp")).go_on(found(), refused("totp_required", "no"))
+    assert type(conversation.error) is TotpRequired
+    assert conversation.error.error == "***_required"
+
+
+def test_a_log_handler_may_come_back_to_the_account() -> None:
+    account = new_account()
+    calls: list[str] = []
+
+    def take_the_lock(message: str) -> None:
+        with account._flights.lock:
+            calls.append(message)
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            thread = threading.Thread(target=take_the_lock, args=(record.getMessage(),))
+            thread.start()
+            thread.join(10)
+
+    handler = Handler(logging.DEBUG)
+    logger = logging.getLogger("notary_auth")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        hold(account, found(), granted(), 401, found(NEW_HOME), granted("token-2"))
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert len(calls) >= 8
 
 
 def test_totp_codes_are_asked_for_at_each_attempt() -> None:
@@ -993,10 +1074,10 @@ def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture)
 
 def test_rule_24_the_warm_path_takes_no_lock() -> None:
     account = logged_in()
-    with account._flights.lock:
-        assert account.signature(HOME + FILES) is account.token.here
-        assert account.signature(CLOUD + FILES) is account.token.there
-        assert hold(account).authorizations == ["Bearer token-1"]
+    account._flights = None  # type: ignore[assignment]  # where the lock is: whoever reaches for it fails
+    assert account.signature(HOME + FILES) is account.token.here
+    assert account.signature(CLOUD + FILES) is account.token.there
+    assert hold(account).authorizations == ["Bearer token-1"]
 
 
 def test_pauses_are_steps_and_not_sleeps() -> None:

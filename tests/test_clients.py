@@ -7,8 +7,10 @@ import io
 import logging
 import os
 import pickle
+import signal
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -212,11 +214,29 @@ def test_rule_7_many_at_once_with_a_wrong_password_cause_one_refusal(
 
 
 def test_rule_7_an_unreachable_platform_fails_all_after_two_attempts(client: Client) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=url)
-    errors = client.at_once([f"{url}{FILES}"] * 20, auth)
+    attempts: list[socket.socket] = []
+
+    def slam(server: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            attempts.append(connection)
+            time.sleep(0.5)  # until all who come at once are waiting
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=slam, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=url)
+        errors = client.at_once([f"{url}{FILES}"] * 20, auth)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
     assert all(isinstance(error, client.error) for error in errors)
+    assert sum(isinstance(error, DiscoveryError) for error in errors) >= 15
+    assert len(attempts) <= 5, "two, and some for callers who came late"
 
 
 def test_rule_9_a_wrong_password_is_sent_once(client: Client, notary: Sandbox, files: str) -> None:
@@ -446,9 +466,14 @@ def test_rule_16_a_body_that_cannot_be_sent_again_is_not(
 
 def test_rule_18_a_pickled_response_has_no_credentials(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
-    for response in (client.get(files, auth), client.get(files, auth)):
+    responses = [client.get(files, auth), client.get(files, auth)]
+    notary.revoke_tokens()
+    old = auth.account.token.authorization.partition(" ")[2].encode()
+    responses.append(client.get(files, auth))
+    new = auth.account.token.authorization.partition(" ")[2].encode()
+    for response in responses:
         pickled = pickle.dumps(response)
-        assert notary.password.encode() not in pickled
+        assert not any(secret in pickled for secret in (notary.password.encode(), old, new))
         assert pickle.loads(pickled).status_code == 200
 
 
@@ -527,16 +552,27 @@ def test_rule_21_a_forked_child_is_free_of_its_parents_locks(client: Client, not
     account = auth.account
     leader = threading.Thread(target=lambda: client.get(files, auth))
     leader.start()
-    while notary.count("lookup") == 0:
-        pass
-    with account._flights.lock:  # the worst moment
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                status = 0 if client.get(files, auth).status_code == 200 else 2
-            finally:
-                os._exit(status)
+    held, forked = threading.Event(), threading.Event()
+
+    def hold_the_lock() -> None:
+        with account._flights.lock:
+            held.set()
+            forked.wait(30)
+
+    deadline = time.monotonic() + 30
+    while notary.count("lookup") == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    threading.Thread(target=hold_the_lock).start()
+    assert held.wait(30)
+    pid = os.fork()  # at the worst moment: another thread has the lock, a third one leads
+    if pid == 0:
+        status = 1
+        try:
+            signal.alarm(30)
+            status = 0 if client.get(files, auth).status_code == 200 else 2
+        finally:
+            os._exit(status)
+    forked.set()
     leader.join()
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -74,13 +73,9 @@ def test_the_sandbox_serves_until_it_is_interrupted(tls: bool, end: signal.Signa
         assert line == f'auth = NotaryAuth("alice", "wonder:land", cloud_url="{cloud[1]}")\n'
         # What is printed is there to be copied.
         copied = "".join(shown[shown.index("\n") + 1 : -2])
-        environment = {k: v for k, v in os.environ.items() if not k.endswith("CA_BUNDLE")}
-        if ca is not None:
-            environment["REQUESTS_CA_BUNDLE"] = ca[1]
         result = subprocess.run(
-            [sys.executable, "-c", copied.replace("requests.get(", "print(requests.get(").rstrip() + ")"],
-            capture_output=True, text=True, cwd=ROOT, env=environment, check=False,
-        )  # fmt: skip
+            [sys.executable, "-c", copied], capture_output=True, text=True, cwd=ROOT, check=False
+        )
         assert result.stdout == "{'files': [], 'paging': {'cursors': {}}}\n", result.stderr
         process.send_signal(end)
         assert process.wait(20) == 0

@@ -196,6 +196,36 @@ def test_a_network_error_is_requests_own_and_frees_the_leadership(notary: Sandbo
         assert time.monotonic() - started < 10
 
 
+def test_rule_18_a_network_error_during_the_login_has_no_password_in_it(
+    notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notary_auth.requests.TIMEOUT", (1, 0.2))
+    notary.faults.latency_of["/api/2/idp/token"] = 1
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    with pytest.raises(requests.ReadTimeout) as caught:
+        requests.get(files, auth=auth)
+    assert caught.value.request is not None
+    assert caught.value.request.body is None
+    assert notary.password.encode() not in pickle.dumps(caught.value)
+
+
+def test_rule_14_a_renewal_that_times_out_costs_no_request(
+    notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests.get(files, auth=auth)
+    monkeypatch.setattr("notary_auth.requests.TIMEOUT", (1, 0.2))
+    notary.faults.latency_of["/api/2/idp/token"] = 1
+    now = auth.account.now
+    monkeypatch.setattr(auth.account, "now", lambda: now() + 7200 - 100)
+    assert requests.get(files, auth=auth).status_code == 200
+
+
+def test_a_session_is_a_session(notary: Sandbox) -> None:
+    session: Any = "https"
+    with pytest.raises(TypeError, match=r"session must be a requests\.Session, not str"):
+        NotaryAuth(notary.username, notary.password, session=session)
+
+
 def test_an_interrupt_frees_the_leadership(
     notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,6 @@ def wait_for_ever() -> None:
 
 def _explained(sandbox: Sandbox) -> str:
     first, second = sandbox.data_center_urls
-    verify = f', verify="{sandbox.ca_file}"' if sandbox.ca_file else ""
     lines = [
         f"cloud          {sandbox.url}",
         f"data centers   {first}  {second}",
@@ -44,11 +43,13 @@ def _explained(sandbox: Sandbox) -> str:
     ]
     if sandbox.ca_file:
         lines.append(f"CA             {sandbox.ca_file}")
+    lines.append("")
+    if sandbox.ca_file:
+        lines.append(f'import os; os.environ["REQUESTS_CA_BUNDLE"] = "{sandbox.ca_file}"')
     lines += [
-        "",
         "import requests; from notary_auth.requests import NotaryAuth",
         f'auth = NotaryAuth("{sandbox.username}", "{sandbox.password}", cloud_url="{sandbox.url}")',
-        f'requests.get("{sandbox.api_url}/stored-files", auth=auth{verify}).json()',
+        f'print(requests.get("{sandbox.api_url}/stored-files", auth=auth).json())',
         "",
         "Ctrl-C stops it.",
     ]
