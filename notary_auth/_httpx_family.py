@@ -8,13 +8,14 @@ proxies, CA bundle, mounts, mocks and time-outs.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
 from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
 from ._waiting import aperform, perform
-from .errors import LoginError
+from .errors import LoginError, NotaryAuthError
 
 
 class _Read(NamedTuple):
@@ -129,7 +130,14 @@ class HttpxAdapter(Adapter):
                     result = _answer(response)
                 elif isinstance(step, Send):
                     control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
-                    reply = yield control
+                    try:
+                        reply = yield control
+                    except GeneratorExit:
+                        # Perhaps an event hook that raises at a 401. The password was refused all the same.
+                        if control.extensions["trace"].status == 401:
+                            with suppress(NotaryAuthError):
+                                conversation.send(Reply(401, {}, b""))
+                        raise
                     control_calls.append(reply)
                     result = yield from self._reply(control, reply)
                 else:
@@ -273,6 +281,7 @@ def _control_request(
         content = body_type(request.body, refuse_repeat)
     control = control_type(request.method, request.url, headers=headers, content=content)
     control.notary_auth_body = request.body or b""
+    control.extensions["trace"] = body_type.trace_type()
     if "timeout" in user_request.extensions:  # or the control call would have none
         control.extensions["timeout"] = user_request.extensions["timeout"]
     return control
@@ -322,8 +331,30 @@ def _detached(response: Any) -> Any:
     return detached
 
 
+class _Trace:
+    """Notes an answer's status as soon as it is there, before any event hook sees it."""
+
+    status: int | None = None
+
+    def note(self, event: str, info: Any) -> None:
+        if event.endswith("receive_response_headers.complete"):
+            self.status = next(part for part in info["return_value"] if isinstance(part, int))
+
+
+class _TraceSync(_Trace):
+    def __call__(self, event: str, info: Any) -> None:
+        self.note(event, info)
+
+
+class _TraceAsync(_Trace):
+    async def __call__(self, event: str, info: Any) -> None:
+        self.note(event, info)
+
+
 class _OneShot:
     """The body of a control call: a client that follows a redirect with it gets an error, and no password."""
+
+    trace_type: ClassVar[type[_Trace]]
 
     def __init__(self, body: bytes, refuse_repeat: Callable[[], NoReturn]) -> None:
         self._body: bytes | None = body
@@ -337,10 +368,14 @@ class _OneShot:
 
 
 class _OneShotSync(_OneShot):
+    trace_type = _TraceSync
+
     def __iter__(self) -> Iterator[bytes]:
         yield self._take()
 
 
 class _OneShotAsync(_OneShot):
+    trace_type = _TraceAsync
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._take()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trio
 
-from notary_auth import Account, DiscoveryError, LoginError
+from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
 
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio
@@ -387,6 +387,31 @@ def test_rule_5_a_hook_that_reads_the_login_does_not_make_it_repeatable(
 async def _get_async(client: Client, url: str, auth: Any, hooks: dict[str, Any]) -> Any:
     async with client.library.AsyncClient(follow_redirects=True, event_hooks=hooks) as http:
         return await http.get(url, auth=auth)
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_rule_9_a_hook_that_raises_at_the_refusal_does_not_hide_it(
+    client: Client, notary: Sandbox, files: str
+) -> None:
+    async def araise(response: Any) -> None:
+        response.raise_for_status()
+
+    auth = client.auth(notary, password="wrong")
+
+    def get() -> None:
+        if isinstance(client, HttpxAsync):
+            client.run(partial(_get_async, client, files, auth, {"response": [araise]}))
+            return
+        hooks = {"response": [lambda response: response.raise_for_status()]}
+        with client.library.Client(event_hooks=hooks) as http:
+            http.get(files, auth=auth)
+
+    with pytest.raises(client.library.HTTPStatusError):
+        get()
+    for _ in range(6):
+        with pytest.raises(CredentialsRefused):
+            get()
+    assert notary.count("login") == 1
 
 
 @pytest.mark.parametrize("client", SYNC, ids=str)

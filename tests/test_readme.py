@@ -58,7 +58,7 @@ def _constructors() -> list[Any]:
 
 
 def test_it_has_all_its_blocks() -> None:
-    assert len(blocks()) == 7
+    assert len(blocks()) == 8
 
 
 @pytest.mark.parametrize(
