@@ -5,8 +5,6 @@ are a leak. What this one does not take for plain is nobody's origin, and goes o
 in are those the client has prepared already (IDNA-encoded, percent-encoded), as it will send them.
 """
 
-from __future__ import annotations
-
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -36,13 +34,13 @@ class Origin(NamedTuple):
     port: int | None
 
     @classmethod
-    def of(cls, url: str) -> Origin | None:
+    def of(cls, url: str) -> "Origin | None":
         """The origin of a prepared URL, or None where it is not beyond doubt."""
         match = _ORIGIN.fullmatch(url)
         return None if match is None else cls._normalized(match["scheme"], match["host"], match["port"])
 
     @classmethod
-    def of_base_url(cls, url: str) -> Origin:
+    def of_base_url(cls, url: str) -> "Origin":
         """The origin that a base URL consists of: scheme, host and port, and at most one slash behind them.
 
         Raises:
@@ -61,7 +59,7 @@ class Origin(NamedTuple):
         return origin
 
     @classmethod
-    def _normalized(cls, scheme: str, host: str, port: str | None) -> Origin | None:
+    def _normalized(cls, scheme: str, host: str, port: str | None) -> "Origin | None":
         scheme = scheme.lower()
         if host.startswith("["):
             try:

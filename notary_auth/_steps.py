@@ -1,10 +1,9 @@
 """The steps of a conversation, and what an adapter sends back for each. Data only.
 
-`Account.conversation` yields steps; an adapter performs them with its client and sends the results in. These
-are named tuples and not dataclasses because importing `dataclasses` alone costs requests' users 10 ms.
+`Account.conversation` yields steps; an adapter performs them with its client and sends the results in. These are
+classes by hand and a few named tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms, and
+a named tuple compiles each annotation that is a string, so there are no postponed ones here.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -65,41 +64,56 @@ class Answer(NamedTuple):
         return f"<Answer {self.status} from {self.url.partition('?')[0]}>"
 
 
-class Send(NamedTuple):
+class Send:
     """Make this control call with the user's client. Send back its `Reply`."""
 
-    request: Request
+    __slots__ = __match_args__ = ("request",)
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
 
 
-class Wait(NamedTuple):
+class Wait:
     """Wait until another caller's login is over, `seconds` at most: a thread blocks, a task awaits.
 
     Send back whether waiting was possible: it is not where the leader needs this very thread or task to go on.
     """
 
-    flight: Flight
-    seconds: float
+    __slots__ = __match_args__ = ("flight", "seconds")
+
+    def __init__(self, flight: "Flight", seconds: float) -> None:
+        self.flight = flight
+        self.seconds = seconds
 
 
-class Sleep(NamedTuple):
+class Sleep:
     """Wait out a pause that the platform asked for. Send back nothing."""
 
-    seconds: float
+    __slots__ = __match_args__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
 
-class Call(NamedTuple):
+class Call:
     """Run something that may block, off the event loop where there is one. Send back its result.
 
     It raises nothing but what ends a program (KeyboardInterrupt and the like).
     """
 
-    function: Callable[[], Any]
+    __slots__ = __match_args__ = ("function",)
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
 
 
-class Forward(NamedTuple):
+class Forward:
     """Send the user's own request, addressed and signed so. Send back the `Answer`."""
 
-    signature: Signature
+    __slots__ = __match_args__ = ("signature",)
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
 
 
 Step = Send | Wait | Sleep | Call | Forward

@@ -1,7 +1,5 @@
 """A token, the data center it is good at, and the clock it is kept on."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +36,7 @@ class Bearer(str):
 
     _encoded: bytes
 
-    def __new__(cls, access_token: str) -> Bearer:
+    def __new__(cls, access_token: str) -> "Bearer":
         self = super().__new__(cls, f"Bearer {access_token}")
         self._encoded = _BearerBytes(str.encode(self, "ascii"))
         return self
@@ -52,7 +50,7 @@ class Bearer(str):
     def __reduce__(self) -> tuple[Any, ...]:
         return str, ("Bearer ***",)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Bearer:
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Bearer":
         return self
 
 
@@ -63,7 +61,7 @@ class _BearerBytes(bytes):
     def __reduce__(self) -> tuple[Any, ...]:
         return bytes, (b"Bearer ***",)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _BearerBytes:
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_BearerBytes":
         return self
 
 
@@ -79,7 +77,7 @@ class Token(NamedTuple):
     there: Signature  # for a request that has to be re-addressed to it
 
     @classmethod
-    def issued(cls, access_token: str, data_center: Origin, now: float, lifetime: float | None) -> Token:
+    def issued(cls, access_token: str, data_center: Origin, now: float, lifetime: float | None) -> "Token":
         """A token as just handed out, `lifetime` seconds long; None: good until the platform refuses it."""
         authorization = Bearer(access_token)
         expires_at = inf if lifetime is None else now + lifetime
@@ -95,7 +93,7 @@ class Token(NamedTuple):
             Signature(authorization, data_center),
         )
 
-    def postponed(self, now: float) -> Token:
+    def postponed(self, now: float) -> "Token":
         """The same token, to be renewed only after a pause."""
         return self._replace(refresh_at=min(now + REFRESH_PAUSE, self.expires_at))
 
