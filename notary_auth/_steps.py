@@ -1,8 +1,8 @@
 """The steps of a conversation, and what an adapter sends back for each. Data only.
 
 `Account.conversation` yields steps; an adapter performs them with its client and sends the results in. These are
-classes by hand and a few named tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms, and
-a named tuple compiles each annotation that is a string, so there are no postponed ones here.
+classes by hand and a few named tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms,
+and a named tuple compiles each annotation that is a string, so there are no postponed ones here.
 """
 
 from collections.abc import Callable, Generator, Mapping
