@@ -38,7 +38,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from random import random
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import _protocol as protocol
 from ._flight import Flight, Flights
@@ -64,13 +64,16 @@ log = logging.getLogger("notary_auth")
 log.addHandler(logging.NullHandler())
 
 
-class _Refusal(NamedTuple):
-    """A refused password, of which only a salted digest is kept."""
+class _Refusal:
+    """A refused password, of which only a salted digest is kept, until a time of the account's clock."""
 
-    salt: bytes
-    digest: bytes
-    until: float
-    error: CredentialsRefused
+    __slots__ = ("digest", "error", "salt", "until")
+
+    def __init__(self, password: Secret, until: float, error: CredentialsRefused) -> None:
+        self.salt = os.urandom(16)
+        self.digest = _digest(password, self.salt)
+        self.until = until
+        self.error = error
 
 
 class Account:
@@ -436,9 +439,7 @@ class Account:
             raise refusal.error.retold(CredentialsRefused)
 
     def _remember_refusal(self, password: Secret, error: CredentialsRefused) -> None:
-        salt = os.urandom(16)
-        until = self.now() + REFUSAL_KEPT
-        self._refusal = _Refusal(salt, _digest(password, salt), until, error.retold(CredentialsRefused))
+        self._refusal = _Refusal(password, self.now() + REFUSAL_KEPT, error.retold(CredentialsRefused))
 
 
 def _done(request: Request) -> Steps[Request]:

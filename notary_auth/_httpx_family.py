@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
@@ -18,10 +18,13 @@ from ._waiting import aperform, perform
 from .errors import LoginError, NotaryAuthError
 
 
-class _Read(NamedTuple):
+class _Read:
     """Read this control reply's body, still encoded, within limits. Send back the bytes, and close it."""
 
-    response: Any
+    __slots__ = ("response",)
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
 
 
 class HttpxAdapter(Adapter):

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Request(NamedTuple):
+class Request:
     """A control call: what notary-auth itself asks the platform."""
 
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes | None = None
+    __slots__ = ("body", "headers", "method", "url")
+
+    def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
 
     def __repr__(self) -> str:  # the body has the password in it, the query the user's name
         return f"<Request {self.method} {self.url.partition('?')[0]}>"
@@ -52,13 +55,16 @@ class Signature(NamedTuple):
 UNSIGNED = Signature(None, None)
 
 
-class Answer(NamedTuple):
+class Answer:
     """What the user's request was answered with."""
 
-    status: int
-    url: str  # where the answer comes from, which redirects may have changed
-    authorization: str | None  # the header's value that the answered request carried
-    replayable: bool  # whether that request's body can be sent once more
+    __slots__ = ("authorization", "replayable", "status", "url")
+
+    def __init__(self, status: int, url: str, authorization: str | None, replayable: bool) -> None:
+        self.status = status
+        self.url = url  # where the answer comes from, which redirects may have changed
+        self.authorization = authorization  # the header's value that the answered request carried
+        self.replayable = replayable  # whether that request's body can be sent once more
 
     def __repr__(self) -> str:
         return f"<Answer {self.status} from {self.url.partition('?')[0]}>"
