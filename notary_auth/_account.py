@@ -252,8 +252,9 @@ class Account:
                 continue
             # "Another token" and not "a good token": one that is expired as it arrives must not make a loop.
             yield from self._together(partial(self._is_replaced, token), self._log_in)
-            if self.token is not NO_TOKEN:
-                return self.token
+            token = self.token  # looked at once: another thread may drop it in between
+            if token is not NO_TOKEN:
+                return token
 
     def _renew(self, token: Token, now: float) -> Steps[None]:
         """Replace a token that is due. Whatever comes of it, the token is not due for the next while."""

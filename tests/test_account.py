@@ -25,6 +25,7 @@ from notary_auth import (
 from notary_auth import _protocol as protocol
 from notary_auth._origin import Origin
 from notary_auth._steps import UNSIGNED, Answer, Call, Forward, Send, Sleep, Wait
+from notary_auth._token import NO_TOKEN
 
 from .core import (
     CLOUD,
@@ -886,6 +887,33 @@ def test_rule_15_a_401_after_a_redirect_to_the_data_center_gets_a_signature() ->
 @pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 500])
 def test_rule_15_other_answers_are_the_callers(status: int) -> None:
     assert len(hold(logged_in(), status).signatures) == 1
+
+
+def test_rule_15_a_token_that_is_dropped_at_the_last_moment_leaves_no_request_unsigned() -> None:
+    class Vanishing(Account):
+        """Its token is dropped by another thread as soon as it was looked at once after the login."""
+
+        looks = 0
+        current = NO_TOKEN
+
+        @property
+        def token(self) -> Any:
+            self.looks -= 1
+            if self.looks == 0:
+                found_token, self.current = self.current, NO_TOKEN
+                return found_token
+            return self.current
+
+        @token.setter
+        def token(self, token: Any) -> None:
+            self.current = token
+
+        def _together(self, wanted: Any, work: Any) -> Any:
+            yield from super()._together(wanted, work)
+            self.looks = 1
+
+    account = Vanishing("JohnSmith", PASSWORD)
+    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 def test_rule_15_a_header_that_somebody_rewrites_makes_no_loop() -> None:
