@@ -197,7 +197,10 @@ class Account:
                     return
                 self._drop(last.authorization)
             if not last.replayable:
-                log.warning("a 401 is passed on: the request's body cannot be sent again")
+                log.warning(
+                    "a 401 is passed on, since the body cannot be sent again; the next request of %r logs in",
+                    self.username,
+                )
                 return
             if replays == REPLAYS:  # somebody on its way changes the header, or others log in all the time
                 return

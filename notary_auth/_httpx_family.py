@@ -1,6 +1,6 @@
 """What the adapters for httpx and httpx2 share, which is all but the names: both have the same auth flow.
 
-Neither client is imported here; `type(request)` builds a control call's request. httpx hands an auth object the
+Neither client is imported here; each adapter brings its classes along (`control_type`). httpx hands an auth object the
 request and sends what its flow yields: control calls go that way too, and so through the user's client with its
 proxies, CA bundle, mounts, mocks and time-outs.
 """
@@ -36,6 +36,14 @@ class HttpxAdapter(Adapter):
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
         refuse_request(self, request)
+
+    def auth_flow(self, request: Any) -> NoReturn:
+        """Refuse to be driven without knowing how to wait.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("use sync_auth_flow or async_auth_flow: a login may have to be waited for")
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         if not self._sign_warm(request):
@@ -164,14 +172,6 @@ class HttpxAdapter(Adapter):
             return protocol.bounded(response.iter_raw())
         finally:
             response.close()
-
-    def auth_flow(self, request: Any) -> NoReturn:
-        """Refuse to be driven without knowing how to wait.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError("use sync_auth_flow or async_auth_flow: a login may have to be waited for")
 
     async def _aread(self, response: Any) -> bytes:
         body = bytearray()
