@@ -1,8 +1,8 @@
 """What the adapters for httpx and httpx2 share, which is all but the names: both have the same auth flow.
 
 Neither client is imported here; each adapter brings its classes along (`control_type`). httpx hands an auth object
-the request and sends what its flow yields: control calls go that way too, and so through the user's client with its
-proxies, CA bundle, mounts, mocks and time-outs.
+the request and sends what its flow yields: control calls go that way too, and so through the user's client
+with its proxies, CA bundle, mounts, mocks and time-outs.
 """
 
 from __future__ import annotations
