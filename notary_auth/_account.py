@@ -52,6 +52,7 @@ from .errors import CredentialsRefused, DiscoveryError, InsecureUrl, LoginError,
 CLOUD_URL = "https://cloud.acronis.com"
 
 REFUSAL_KEPT = 300.0  # seconds for which a refused password is not sent again
+REFUSALS_KEPT = 10  # refused passwords remembered: callables may return one after the other
 PATIENCE = 60.0  # seconds that a caller waits for another one's login
 WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
 LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
@@ -65,15 +66,20 @@ log.addHandler(logging.NullHandler())
 
 
 class _Refusal:
-    """A refused password, of which only a salted digest is kept, until a time of the account's clock."""
+    """A password that a data center refused, of which only a salted digest is kept, and what it said.
 
-    __slots__ = ("digest", "error", "salt", "until")
+    It is final once the cloud has said anew that the account lives there. It may have moved, after all.
+    """
 
-    def __init__(self, password: Secret, until: float, error: CredentialsRefused) -> None:
+    __slots__ = ("data_center", "digest", "error", "is_final", "salt", "until")
+
+    def __init__(self, password: Secret, data_center: Origin, until: float, error: CredentialsRefused) -> None:
         self.salt = os.urandom(16)
         self.digest = _digest(password, self.salt)
-        self.until = until
-        self.error = error
+        self.data_center = data_center
+        self.until = until  # on the account's clock
+        self.error = error.retold(CredentialsRefused)
+        self.is_final = False
 
 
 class Account:
@@ -117,14 +123,14 @@ class Account:
         self._lookup_prefix = f"{self._cloud}{protocol.LOOKUP_PATH}"
         self.now = clock
         self._flights = Flights()
+        self._addresses = frozenset({self._cloud})  # `forget` leaves them: requests to them may be under way
         self._start_over()
 
     def _start_over(self) -> None:
         self.token: Token = NO_TOKEN
         self._data_center: Origin | None = None
-        self._addresses = frozenset({self._cloud})
         self._lookup_due = True
-        self._refusal: _Refusal | None = None
+        self._refusals: list[_Refusal] = []  # the newest last
         self._pass_401_until = -inf
         self._warned: set[Origin | None] = set()
 
@@ -296,7 +302,7 @@ class Account:
             self._data_center = data_center
             self._addresses |= {data_center}
             self._lookup_due = False
-            self._refusal = None
+            self._refusals = []
 
     # Log in
 
@@ -370,21 +376,25 @@ class Account:
     def _log_in(self, tries: int = TRIES) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
         password = yield from self._ask("password", self._password)
-        self._check_refusal(password)
+        refusal = self._refusal_of(password)
+        if refusal is not None:
+            raise refusal.error.retold(CredentialsRefused)
         known = None if self._lookup_due else self._data_center
         data_center = known or (yield from self._discover(tries))
-        refused = yield from self._log_in_at(data_center, password, tries)
-        if refused is not None and known is not None:
+        refusal = yield from self._log_in_at(data_center, password, tries)
+        if refusal is not None and known is not None:
             # The account may have moved since it was looked up, and its old data center knows it no more.
             data_center = yield from self._discover(tries)
-            if data_center != known:
-                refused = yield from self._log_in_at(data_center, password, tries)
-        if refused is not None:
-            self._remember_refusal(password, refused)
-            raise refused
+            refusal = yield from self._log_in_at(data_center, password, tries)
+        if refusal is not None:
+            refusal.is_final = True
+            raise refusal.error.retold(CredentialsRefused)
 
-    def _log_in_at(self, data_center: Origin, password: Secret, tries: int) -> Steps[CredentialsRefused | None]:
-        """Log in. A refusal is returned, since it may not be the last word."""
+    def _log_in_at(self, data_center: Origin, password: Secret, tries: int) -> Steps[_Refusal | None]:
+        """Log in. A refusal is returned, since it may not be the last word; what it refused is not sent again."""
+        refusal = self._refusal_of(password, data_center)
+        if refusal is not None:
+            return refusal
         secrets = [password]
 
         def build() -> Steps[Request]:
@@ -392,6 +402,10 @@ class Account:
             if self._totp is not None:
                 code = yield from self._ask("totp", self._totp)
                 secrets[1:] = [code]
+            # Once more, since a pause or a prompt may lie in between: one who could not wait logs in as well.
+            refusal = self._refusal_of(password, data_center)
+            if refusal is not None:
+                raise refusal.error.retold(CredentialsRefused)
             return protocol.login_request(data_center, self.username, password, code)
 
         self._lookup_due = True  # after a failure, which only a success takes back
@@ -399,7 +413,10 @@ class Account:
         try:
             access_token, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
         except CredentialsRefused as error:
-            return error
+            # Kept at once, not when it is final: whatever happens in between, the password was refused here.
+            refusal = _Refusal(password, data_center, self.now() + REFUSAL_KEPT, error)
+            self._refusals = [*self._refusals, refusal][-REFUSALS_KEPT:]
+            return refusal
         self._keep(Token.issued(access_token, data_center, sent_at, lifetime), data_center)
         log.info(
             "logged in %r at %s, token good for %s",
@@ -407,6 +424,14 @@ class Account:
             data_center,
             "an unknown time" if lifetime is None else f"{lifetime:.0f} s",
         )
+        return None
+
+    def _refusal_of(self, password: Secret, data_center: Origin | None = None) -> _Refusal | None:
+        """What is remembered of this very password being refused by a data center; or, without one, for good."""
+        for refusal in self._refusals:
+            concerned = refusal.is_final if data_center is None else refusal.data_center == data_center
+            if concerned and self.now() < refusal.until and refusal.digest == _digest(password, refusal.salt):
+                return refusal
         return None
 
     def _call(self, build: Callable[[], Steps[Request]], tries: int) -> Steps[tuple[Reply, float]]:
@@ -434,16 +459,6 @@ class Account:
         if flaw is not None:
             raise LoginError(f"what the {what} callable returned {flaw}")
         return answer
-
-    def _check_refusal(self, password: Secret) -> None:
-        refusal = self._refusal
-        if refusal is None or self.now() >= refusal.until:
-            return
-        if _digest(password, refusal.salt) == refusal.digest:
-            raise refusal.error.retold(CredentialsRefused)
-
-    def _remember_refusal(self, password: Secret, error: CredentialsRefused) -> None:
-        self._refusal = _Refusal(password, self.now() + REFUSAL_KEPT, error.retold(CredentialsRefused))
 
 
 def _done(request: Request) -> Steps[Request]:

@@ -429,6 +429,51 @@ def test_rule_9_another_password_is_tried_at_once() -> None:
     assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
+def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    with pytest.raises(DiscoveryError):
+        hold(account, refused(), reply(500, None))
+    conversation = begin(account).go_on(found())
+    assert isinstance(conversation.error, CredentialsRefused)
+    assert conversation.paths == ["api/1/accounts"]
+
+
+def test_rule_9_two_wrong_passwords_by_turns_are_sent_once_each() -> None:
+    passwords = ["wrong", "wrong too"] * 3
+    account = new_account(password=passwords.pop)
+    sent = []
+    for results in ((found(), refused()), (found(), refused()), (), (), (), ()):
+        conversation = begin(account).go_on(*results)
+        assert isinstance(conversation.error, CredentialsRefused)
+        sent.append(len(conversation.sent))
+    assert sent == [2, 2, 0, 0, 0, 0]
+
+
+def test_rule_9_a_password_refused_during_a_pause_is_not_sent_after_it() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    first = begin(account)
+    first.send(reply(503, None))
+    assert isinstance(first.step, Sleep)
+    # One who cannot wait, on the same thread, logs in meanwhile.
+    second = begin(account)
+    assert isinstance(second.step, Wait)
+    second.send(False)
+    second.go_on(found(), refused())
+    assert isinstance(second.error, CredentialsRefused)
+    first.send(None)
+    assert isinstance(first.error, CredentialsRefused)
+
+
+def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> None:
+    account = logged_in()
+    conversation = begin(account)
+    account.forget()
+    conversation.go_on(401, found(), granted("token-2"))
+    assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
 def test_rule_9_forget_forgets_the_refusal() -> None:
     account = new_account()
     begin(account).go_on(found(), refused())
@@ -979,8 +1024,7 @@ def test_rule_20_a_callable_password_is_asked_at_each_login_and_not_kept() -> No
     assert "geheim" not in repr([vars(account), vars(account._flights)])
     clock_of(account).advance(7201)
     begin(account).go_on(refused(), found())
-    assert account._refusal is not None
-    refusal = account._refusal
+    (refusal,) = account._refusals
     assert "geheim" not in repr([refusal.salt, refusal.digest, refusal.until, vars(refusal.error)])
 
 

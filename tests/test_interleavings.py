@@ -1,0 +1,100 @@
+"""An account's conversations in every order, with faults, and what must hold all the while (`world`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from .core import CLOUD, FILES, HOME
+from .world import FOREIGN, Broken, World, at_random, every_order
+
+FILES_URL = CLOUD + FILES
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of worlds warn thousands of times."""
+    caplog.set_level(logging.CRITICAL, "notary_auth")
+
+
+LONG = os.environ.get("NOTARY_AUTH_LONG") == "1"
+
+SITUATIONS = {
+    "cold": {},
+    "logged in": {"logged_in": True},
+    "due": {"renewing": True},
+    "cold, as requests does it": {"split": True},
+    "due, as requests does it": {"renewing": True, "split": True},
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+@pytest.mark.parametrize(("callers", "faults"), [(1, 2), (2, 1), (3, 0)])
+def test_every_order_of_a_few_callers(situation: dict[str, bool], callers: int, faults: int) -> None:
+    run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation))
+    assert run.orders > 1
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="takes minutes: nox -s long")
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+@pytest.mark.parametrize(("callers", "faults"), [(1, 3), (2, 2), (3, 1)])
+def test_every_order_with_more_faults(situation: dict[str, bool], callers: int, faults: int) -> None:
+    run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation))
+    print(f"{callers} callers, {faults} faults: {run.orders:,} orders, {run.steps:,} steps")
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+def test_many_orders_of_many_callers(situation: dict[str, bool]) -> None:
+    urls = [FILES_URL, HOME + FILES, FILES_URL, FOREIGN + "/x", FILES_URL]
+    steps = 0
+    for seed in range(20_000 if LONG else 1_000):
+        steps += at_random(partial(World, urls, faults=6, **situation), seed).steps
+    print(f"{steps:,} steps")
+
+
+def test_an_invariant_that_is_broken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notary_auth._account.Account._refusal_of", lambda *_: None)
+    with pytest.raises(Broken, match="sends a refused password again"):
+        every_order(lambda: World([FILES_URL] * 2, faults=1))
+
+
+class Story(RuleBasedStateMachine):
+    """The same, so that Hypothesis shrinks a failure to the shortest story that fails."""
+
+    @initialize(callers=st.integers(1, 4), situation=st.sampled_from(list(SITUATIONS.values())))
+    def begin(self, callers: int, situation: dict[str, bool]) -> None:
+        self.world = World([FILES_URL] * callers, faults=5, **situation)
+
+    @precondition(lambda self: hasattr(self, "world") and self.world.events())
+    @rule(data=st.data())
+    def next(self, data: st.DataObject) -> None:
+        events = self.world.events()
+        label = data.draw(st.sampled_from([event.label for event in events]))
+        self.world.happen(next(event for event in events if event.label == label))
+
+    @precondition(lambda self: hasattr(self, "world") and not self.world.events())
+    @rule()
+    def end(self) -> None:
+        self.world.check_end()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            for person in self.world.people:
+                if person.started and not person.ended:
+                    person.cancel("end of the story")
+
+
+TestStory = Story.TestCase
+TestStory.settings = settings(
+    max_examples=300 if LONG else 60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
