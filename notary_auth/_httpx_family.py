@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
+from math import inf
 from typing import Any, ClassVar, NoReturn
 
 from . import _protocol as protocol
@@ -19,12 +20,13 @@ from .errors import LoginError, NotaryAuthError
 
 
 class _Read:
-    """Read this control reply's body, still encoded, within limits. Send back the bytes, and close it."""
+    """Read this control reply's body, still encoded, into `body`. Send `body` back, and close the response."""
 
-    __slots__ = ("response",)
+    __slots__ = ("body", "response")
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, body: protocol.Body) -> None:
         self.response = response
+        self.body = body
 
 
 class HttpxAdapter(Adapter):
@@ -61,7 +63,7 @@ class HttpxAdapter(Adapter):
                 except StopIteration:
                     return
                 if isinstance(action, _Read):
-                    result = self._read(action.response)
+                    result = self._read(action.response, action.body)
                 elif isinstance(action, Wait | Sleep | Call):
                     result = perform(action)
                 else:
@@ -85,7 +87,7 @@ class HttpxAdapter(Adapter):
                 except StopIteration:
                     return
                 if isinstance(action, _Read):
-                    result = await self._aread(action.response)
+                    result = await self._aread(action.response, action.body)
                 elif isinstance(action, Wait | Sleep | Call):
                     result = await aperform(action)
                 else:
@@ -162,24 +164,24 @@ class HttpxAdapter(Adapter):
             response = next((hop for hop in response.history if hop.request is control), response)
             return Reply(response.status_code, _lower(response.headers), b"")
         if response.is_stream_consumed:  # by an event hook of the user's
-            body: bytes = response.content
-        else:
-            body = self._decoded(response, (yield _Read(_detached(response))))
-        return Reply(response.status_code, _lower(response.headers), body)
+            return Reply(response.status_code, _lower(response.headers), response.content)
+        body = yield _Read(_detached(response), protocol.Body(_read_timeout(control)))
+        decoded = self._decoded(response, bytes(body))
+        return Reply(response.status_code, _lower(response.headers), decoded, body.is_late)
 
-    def _read(self, response: Any) -> bytes:
+    def _read(self, response: Any, body: protocol.Body) -> protocol.Body:
         try:
-            return protocol.bounded(response.iter_raw())
+            return body.take_all(response.iter_raw())
         finally:
             response.close()
 
-    async def _aread(self, response: Any) -> bytes:
-        body = bytearray()
+    async def _aread(self, response: Any, body: protocol.Body) -> protocol.Body:
         chunks = response.aiter_raw()
         try:
             async for chunk in chunks:
-                body += chunk
-                if len(body) > protocol.REPLY_LIMIT:
+                goes_on = body.take(chunk)
+                del chunk  # no traceback with locals is to show it
+                if not goes_on:
                     break
         finally:
             await response.aclose()
@@ -191,7 +193,7 @@ class HttpxAdapter(Adapter):
                     pass
             except self._request_error:
                 pass
-        return bytes(body)
+        return body
 
     def _decoded(self, response: Any, raw: bytes) -> bytes:
         """The body without its Content-Encoding, if it has one."""
@@ -201,7 +203,7 @@ class HttpxAdapter(Adapter):
         pieces = (raw[start : start + 1024] for start in range(0, len(raw), 1024))
         encoded = type(response)(response.status_code, headers=response.headers, content=pieces)
         try:
-            return protocol.bounded(encoded.iter_bytes())
+            return bytes(protocol.Body().take_all(encoded.iter_bytes()))
         except self._request_error:
             return b""  # reads as what it is: not JSON
 
@@ -264,6 +266,12 @@ def _leave_out(control_calls: list[Any], response: Any) -> None:
     if control_calls:
         for hop in (response, *response.history):
             hop.history = [each for each in hop.history if not any(each is call for call in control_calls)]
+
+
+def _read_timeout(request: Any) -> float:
+    """Seconds that the user's client waits for bytes, and a control reply's body may take in all."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    return inf if seconds is None else float(seconds)
 
 
 def _lower(headers: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The platform's wire format: control requests built, their replies read. Pure functions, no state, no I/O.
+"""The platform's wire format: control requests built, their replies read. Pure functions, and no I/O.
 
 Replies are read with suspicion: a gateway may have answered, or nobody who should. What does not fit becomes a
 `DiscoveryError` or a `LoginError` that says what was wrong. Errors are raised outside of `except` blocks on
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -215,20 +216,40 @@ def _parsed_date(value: str | None) -> float | None:
         return None
 
 
-def bounded(chunks: Iterable[bytes]) -> bytes:
-    """A reply's decoded body, read no further than it takes to see that it is too large."""
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if len(body) > REPLY_LIMIT:
-            break
-    return bytes(body)
+class Body:
+    """A reply's body on its way in, read no further than it takes to see that it is too large or too slow.
+
+    A time-out of the client is from one byte to the next; `seconds` is for all of them. No repr and no traceback
+    with locals shows what is in it.
+    """
+
+    __slots__ = ("_bytes", "_deadline", "is_late")
+
+    def __init__(self, seconds: float = inf) -> None:
+        self._bytes = bytearray()
+        self._deadline = time.monotonic() + seconds
+        self.is_late = False
+
+    def take(self, chunk: bytes) -> bool:
+        """Add a chunk. Returns whether there may be another."""
+        self._bytes += chunk
+        self.is_late = time.monotonic() > self._deadline
+        return not self.is_late and len(self._bytes) <= REPLY_LIMIT
+
+    def take_all(self, chunks: Iterable[bytes]) -> Body:
+        all(map(self.take, chunks))  # no variable ever holds a chunk
+        return self
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._bytes)
 
 
 def _read_object(reply: Reply) -> tuple[dict[str, Any] | None, str]:
     """The JSON object in the reply; or None, and what is wrong."""
     if len(reply.body) > REPLY_LIMIT:
         return None, "is larger than 1 MiB"
+    if reply.is_late:
+        return None, "takes too long"
     try:
         document = json.loads(reply.body)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits

@@ -37,6 +37,7 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]  # looked up by lower-case names
     body: bytes
+    is_late: bool = False  # whether the body took too long, and was not read to its end
 
     def __repr__(self) -> str:  # the body has the token in it
         return f"<Reply {self.status}, {len(self.body)} bytes>"

@@ -30,7 +30,7 @@ from .errors import in_terms_of
 
 __all__ = ["NotaryAuth"]
 
-TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of a reply
+TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a reply, and for all of its body
 
 
 class NotaryAuth(Adapter, AuthBase):
@@ -245,13 +245,16 @@ def _send(session: requests.Session, request: Request) -> Reply:
         bare.body = None  # the request is pickled with the error, and would take the password along
         error.request = bare
         raise
+    body = protocol.Body(TIMEOUT[1])
     try:
-        body = protocol.bounded(response.iter_content(65536))
+        # A piece has to be full before it is seen: small ones, so that a slow reply is noticed in time.
+        body.take_all(response.iter_content(16))
     except requests.exceptions.ContentDecodingError:
-        body = b""  # reads as what it is: not JSON
+        body = protocol.Body()  # reads as what it is: not JSON
     finally:
         response.close()
-    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, bytes(body), body.is_late)
 
 
 def _keep_from_redirecting(response: requests.Response, **kwargs: Any) -> None:
