@@ -1,25 +1,38 @@
-"""A server that answers with whatever bytes a test wants, at whatever pace, on a real socket."""
+"""A platform of one host whose replies can be any bytes, at any pace, on a real socket.
+
+The sandbox is a proper HTTP server, and cannot answer with less than that.
+"""
 
 from __future__ import annotations
 
+import json
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-Script = Callable[[socket.socket], None]
+import trustme
+
+LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
+TOKEN = "eyJ0eXAi-a-token-that-nobody-may-see"
+
+Script = Callable[[socket.socket, threading.Event], None]  # answers on a connection, until the event is set
 
 
 class BadServer:
-    """Accepts connections on a loopback port, reads one request on each, and lets `script` answer it."""
+    """Answers well, but for the paths in `faults`, which their scripts answer."""
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    def __init__(self, certificate: trustme.LeafCert | None = None) -> None:
+        self._tls = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate is not None and self._tls is not None:
+            certificate.configure_cert(self._tls)
+        self.faults: dict[str, Script] = {}
+        self.paths: list[str] = []  # that were asked for, in order
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.requests: list[bytes] = []
-        self.stopping = threading.Event()
+        self.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> BadServer:
@@ -29,7 +42,7 @@ class BadServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stopping.set()
+        self._stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
@@ -47,25 +60,88 @@ class BadServer:
             each.join()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(30)
-            try:
-                request = connection.recv(65536)
-                if request:
-                    self.requests.append(request)
-                    self._script(connection)
-            except OSError:  # the client has gone away
-                pass
+        connection.settimeout(30)
+        try:
+            with self._secured(connection) as secured:
+                path = _request_path(secured)
+                if path is not None:
+                    self.paths.append(path)
+                    self.faults.get(path, self._good(path))(secured, self._stopping)
+        except OSError:  # the client has gone away
+            pass
+        finally:
+            connection.close()
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
+
+    def _good(self, path: str) -> Script:
+        if path == LOOKUP:
+            return send(reply({"server_url": self.url}))
+        if path == LOGIN:
+            return send(reply({"access_token": TOKEN, "token_type": "bearer", "expires_in": 7200}))
+        return send(reply({"files": []}))
 
 
-def drip(head: bytes, body: Iterable[bytes], pause: float, server: list[BadServer]) -> Script:
-    """Send `head` at once, and then a piece of `body` every `pause` seconds, as long as the server runs."""
+def _request_path(connection: socket.socket) -> str | None:
+    """The path of the request that comes in, when it has come in with its body; None if none comes."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return None
+        request += chunk
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(line.partition(b":")[2])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        ),
+        0,
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head.split(b" ")[1].partition(b"?")[0].decode("ascii")
 
-    def script(connection: socket.socket) -> None:
-        connection.sendall(head)
-        for piece in body:
-            if server[0].stopping.wait(pause):
+
+def reply(
+    document: object = None, status: int = 200, headers: Iterable[str] = (), body: bytes | None = None
+) -> bytes:
+    """The bytes of a whole reply, after which the connection is closed."""
+    body = json.dumps(document).encode() if body is None else body
+    head = [f"HTTP/1.1 {status} Whatever", "Connection: close", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + body
+
+
+def send(data: bytes) -> Script:
+    """Send this, and close."""
+    return lambda connection, stopping: connection.sendall(data)
+
+
+def reset(data: bytes) -> Script:
+    """Send this, and reset the connection."""
+
+    def script(connection: socket.socket, stopping: threading.Event) -> None:
+        connection.sendall(data)
+        stopping.wait(0.05)  # let it be read
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return script
+
+
+def drip(data: bytes, pieces: Iterable[bytes], pause: float) -> Script:
+    """Send `data` at once, and then a piece every `pause` seconds."""
+
+    def script(connection: socket.socket, stopping: threading.Event) -> None:
+        connection.sendall(data)
+        for piece in pieces:
+            if stopping.wait(pause):
                 return
             connection.sendall(piece)
 
     return script
+
+
+def say_nothing(connection: socket.socket, stopping: threading.Event) -> None:
+    stopping.wait(30)

@@ -6,6 +6,7 @@ An asynchronous client is driven by a loop of its own for each call, which is wh
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,7 @@ class Client:
         return self.send("GET", url, auth=auth, **options)
 
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
-        """Send a request, and return the client's own response."""
+        """Send a request, and return the client's own response. `ca` is a file with the CA to trust."""
         raise NotImplementedError
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
@@ -71,6 +72,9 @@ class Requests(Client):
         if "content" in options:
             options["data"] = options.pop("content")
         with requests.Session() as session:
+            if "ca" in options:
+                session.verify = str(options.pop("ca"))
+                auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
             return session.request(method, url, auth=auth, allow_redirects=follow, timeout=TIMEOUT, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
@@ -79,7 +83,8 @@ class Requests(Client):
 
 class HttpxSync(Client):
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
-        with self.library.Client(verify=False, timeout=TIMEOUT, follow_redirects=follow) as client:
+        verify = _verify(options)
+        with self.library.Client(verify=verify, timeout=TIMEOUT, follow_redirects=follow) as client:
             return client.request(method, url, auth=auth, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
@@ -100,7 +105,8 @@ class HttpxAsync(Client):
 
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
         async def send() -> Any:
-            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, follow_redirects=follow) as client:
+            verify = _verify(options)
+            async with self.library.AsyncClient(verify=verify, timeout=TIMEOUT, follow_redirects=follow) as client:
                 return await client.request(method, url, auth=auth, **options)
 
         return self.run(send)
@@ -152,6 +158,11 @@ class HttpxTrio(HttpxAsync):
             for index in range(len(arguments)):
                 nursery.start_soon(keep, index)
         return results
+
+
+def _verify(options: dict[str, Any]) -> Any:
+    """With `ca`, a file: check certificates against that. Else nothing is, which spares loading the CA bundle."""
+    return ssl.create_default_context(cafile=options.pop("ca")) if "ca" in options else False
 
 
 def in_threads(work: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:

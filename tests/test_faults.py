@@ -1,34 +1,243 @@
-"""What goes wrong on the network, on real sockets, with every client."""
+"""What goes wrong on the network and at the platform, on real sockets: one table, for every client.
+
+For each fault: what the caller gets and that it gets it in time, that nothing secret is in it, and that the next
+request starts clean.
+"""
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import json
+import pickle
 import time
-from typing import Any
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import pytest
+import trustme
 
-from notary_auth import DiscoveryError
+import notary_auth
+from notary_auth import DiscoveryError, LoginError, NotaryAuthError, _protocol
 
-from .badserver import BadServer, drip
-from .clients import CLIENTS, Client
+from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, reset, say_nothing, send
+from .clients import Client
+
+TIMEOUT = 1.0
+PASSWORD = "geheim & 9€"
+NETWORK = "the client's own error"  # that is, not one of ours
+FINE = "an answer"
+OURS = Path(notary_auth.__file__).parent
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=str)
-def test_a_reply_that_drips_ends_within_two_time_outs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    timeout = 1.0
-    monkeypatch.setattr("notary_auth.requests.TIMEOUT", (timeout, timeout))
-    monkeypatch.setattr("tests.clients.TIMEOUT", timeout)
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    servers: list[BadServer] = []
-    with BadServer(drip(head, itertools.repeat(b"{"), 0.05, servers)) as server:
-        servers.append(server)
-        auth: Any = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=server.url)
+class Fault(NamedTuple):
+    name: str
+    script: Script
+    outcome: str  # NETWORK, FINE, or what our error says
+    only: str | None = None  # the control call it can happen to; None: both
+
+    @property
+    def tries(self) -> int:
+        """How often the control call is made (rule 10)."""
+        return 3 if self.outcome.removeprefix("answered ") in map(str, _protocol.RETRIED) else 1
+
+
+def _compressed(body: bytes) -> bytes:
+    return reply(headers=["Content-Encoding: gzip"], body=body)
+
+
+def _redirect(status: int) -> bytes:
+    return reply(status=status, headers=["Location: http://127.0.0.1:1/elsewhere"], body=b"")
+
+
+def _busy(status: int, *headers: str) -> bytes:
+    return reply(status=status, headers=headers, body=b"")
+
+
+def _login(fields: str, *headers: str) -> bytes:
+    body = f'{{"access_token": "{TOKEN}", "token_type": "bearer"{fields}}}'
+    return reply(headers=headers, body=body.encode())
+
+
+LONG_AGO, FAR_AHEAD = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+
+FAULTS = [
+    Fault("closes without an answer", send(b""), NETWORK),
+    Fault("accepts and never answers", say_nothing, NETWORK),
+    Fault("reset without an answer", reset(b""), NETWORK),
+    Fault("reset in mid-header", reset(b"HTTP/1.1 200 OK\r\nContent-Ty"), NETWORK),
+    Fault("reset in mid-body", reset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), NETWORK),
+    Fault("body shorter than announced", send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"), NETWORK),
+    Fault("no HTTP at all", send(b"SSH-2.0-OpenSSH_9.2\r\n"), NETWORK),
+    Fault(
+        "chunks that are none", send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}"), NETWORK
+    ),
+    Fault(
+        "body that drips",
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", itertools.repeat(b"{"), 0.04),
+        "takes too long",
+    ),
+    Fault("gzip bomb", send(_compressed(gzip.compress(bytes(50_000_000)))), "larger than 1 MiB"),
+    Fault("gzip that is none", send(_compressed(b"not gzip")), "is not JSON"),
+    Fault("10 MB of JSON", send(reply(["x" * 10_000_000])), "larger than 1 MiB"),
+    Fault("100,000 nested brackets", send(reply(body=b"[" * 100_000)), "is not JSON"),
+    Fault("HTML with 200", send(reply(body=b"<html>Welcome</html>")), "is not JSON"),
+    Fault("HTML with 500", send(reply(status=500, body=b"<html>Oops</html>")), "answered 500"),
+    Fault("nothing with 200", send(reply(body=b"")), "is not JSON"),
+    Fault("a list", send(reply([])), "is not a JSON object"),
+    Fault("an empty object", send(reply({})), "has no "),
+    *(
+        Fault(f"redirect {status}", send(_redirect(status)), "redirect")
+        for status in (300, 301, 302, 303, 307, 308)
+    ),
+    *(Fault(f"{status}", send(_busy(status)), f"answered {status}") for status in (429, 502, 503, 504)),
+    *(
+        Fault(f"503, Retry-After: {value}", send(_busy(503, f"Retry-After: {value}")), "answered 503")
+        for value in ("0", "-5", "99999999999999999999", "1e400", "soon", LONG_AGO, FAR_AHEAD)
+    ),
+    *(
+        Fault(f"expires_on {value}", send(_login(f', "expires_on": {value}')), "not a number", LOGIN)
+        for value in ('"1562910964"', "NaN", "1e400", "Infinity", "true", "[]", "1" + "0" * 400)
+    ),
+    Fault("expires_on in the past", send(_login(', "expires_on": 1')), FINE, LOGIN),
+    Fault(
+        "expires_on long past by the server's clock", send(_login(', "expires_on": 1', f"Date: {FAR_AHEAD}")), FINE
+    ),
+    Fault(
+        "the server's clock is behind", send(_login(', "expires_on": 978314400', f"Date: {LONG_AGO}")), FINE, LOGIN
+    ),
+    Fault(
+        "the server's clock is ahead",
+        send(_login(', "expires_on": 4102452000', f"Date: {FAR_AHEAD}")),
+        FINE,
+        LOGIN,
+    ),
+    Fault("a Date that is none", send(_login(', "expires_on": 4102452000', "Date: yesterday")), FINE, LOGIN),
+]
+FAULTS = [fault._replace(only=LOGIN) if fault.outcome == FINE else fault for fault in FAULTS]
+CASES = [(fault, path) for fault in FAULTS for path in (LOOKUP, LOGIN) if fault.only in (None, path)]
+
+
+@pytest.mark.parametrize(("fault", "path"), CASES, ids=[f"{fault.name[:40]}-{path[5:]}" for fault, path in CASES])
+def test_a_fault(client: Client, fault: Fault, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notary_auth.requests.TIMEOUT", (TIMEOUT, TIMEOUT))
+    monkeypatch.setattr("tests.clients.TIMEOUT", TIMEOUT)
+    monkeypatch.setattr(_protocol, "RETRY_AFTER_LIMIT", 0.05)
+    monkeypatch.setattr(_protocol, "pause_before", lambda *_: 0.01)
+    with BadServer() as server:
+        files = f"{server.url}/api/notary/v2/stored-files"
+        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
+        server.faults[path] = fault.script
         started = time.monotonic()
+        error = _outcome(client, files, auth, fault, path)
+        assert time.monotonic() - started < 10 * TIMEOUT, "two time-outs, and what a busy machine adds"
+        assert server.paths.count(path) == fault.tries
+        if error is not None:
+            assert not _secrets_in(error)
+        server.faults.clear()
+        monkeypatch.setattr("tests.clients.TIMEOUT", 30)
+        assert client.send("GET", files, auth=auth).status_code == 200, "the next request starts clean"
+
+
+def _outcome(client: Client, url: str, auth: Any, fault: Fault, path: str) -> Exception | None:
+    if fault.outcome == FINE:
+        assert client.send("GET", url, auth=auth).status_code == 200
+        return None
+    with pytest.raises(client.error) as caught:
+        client.send("GET", url, auth=auth)
+    error: Exception = caught.value
+    if fault.outcome == NETWORK:
+        assert not isinstance(error, NotaryAuthError)
+    else:
+        assert isinstance(error, DiscoveryError if path == LOOKUP else LoginError), repr(error)
+        assert fault.outcome in str(error)
+    return error
+
+
+def _secrets_in(error: BaseException) -> list[str]:
+    """Where a secret shows in an error: its text, its attributes, its pickle, and the locals of our frames."""
+    texts = [_pickled(error)]
+    for each in _chain(error):
+        texts += [str(each), repr(each), repr(each.args), repr(vars(each)), *getattr(each, "__notes__", [])]
+        texts += [repr(variables) for variables in _our_locals(each.__traceback__)]
+    forms = [PASSWORD, quote_plus(PASSWORD), json.dumps(PASSWORD), TOKEN]
+    return [text for text in texts if any(form in text for form in forms)]
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error with all its causes and contexts."""
+    found: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None and not any(each is other for other in found):
+            found.append(each)
+            left += [each.__cause__, each.__context__]
+    return found
+
+
+def _pickled(error: BaseException) -> str:
+    try:
+        return repr(pickle.dumps(error))
+    except TypeError:  # some of the clients' own errors cannot be
+        assert not isinstance(error, NotaryAuthError)
+        return ""
+
+
+def _our_locals(trace: TracebackType | None) -> list[dict[str, Any]]:
+    found = []
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename).is_relative_to(OURS):
+            found.append(dict(trace.tb_frame.f_locals))
+        trace = trace.tb_next
+    return found
+
+
+def test_a_connection_that_is_refused(client: Client) -> None:
+    with BadServer() as server:
+        url = server.url
+    auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=url)
+    with pytest.raises(client.error) as caught:
+        client.send("GET", f"{url}/api/notary/v2/stored-files", auth=auth)
+    assert not isinstance(caught.value, NotaryAuthError)
+    assert not _secrets_in(caught.value)
+
+
+@pytest.fixture
+def _no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """requests has the environment's CA bundle go before its session's."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_no_bundle")
+@pytest.mark.parametrize("flaw", ["unknown CA", "expired", "wrong host"])
+def test_a_certificate_that_is_not_good(client: Client, flaw: str, tmp_path: Path) -> None:
+    ca = trustme.CA()
+    certificate = ca.issue_cert(
+        "example.org" if flaw == "wrong host" else "127.0.0.1",
+        not_after=datetime(2020, 1, 1, tzinfo=timezone.utc) if flaw == "expired" else None,
+    )
+    trusted = trustme.CA() if flaw == "unknown CA" else ca
+    trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with BadServer(certificate) as server:
+        url = f"{server.url}/api/notary/v2/stored-files"
+        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
         with pytest.raises(client.error) as caught:
-            client.send("GET", f"{server.url}/api/notary/v2/stored-files", auth=auth)
-        took = time.monotonic() - started
-    assert isinstance(caught.value, DiscoveryError)
-    assert "takes too long" in str(caught.value)
-    assert len(server.requests) == 1
-    assert took < 10 * timeout, "far from the half day that the whole reply would take"
+            client.send("GET", url, auth=auth, ca=tmp_path / "ca.pem")
+        assert any("certificate" in str(each) for each in _chain(caught.value))
+        assert not _secrets_in(caught.value)
+        assert server.paths == [], "nothing was asked for"
+
+
+@pytest.mark.usefixtures("_no_bundle")
+def test_a_certificate_that_is_good(client: Client, tmp_path: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with BadServer(ca.issue_cert("127.0.0.1")) as server:
+        url = f"{server.url}/api/notary/v2/stored-files"
+        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
+        assert client.send("GET", url, auth=auth, ca=tmp_path / "ca.pem").status_code == 200
