@@ -88,7 +88,9 @@ class HttpxSync(Client):
             return client.request(method, url, auth=auth, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
-        with self.library.Client(verify=False, timeout=TIMEOUT, auth=auth) as client:
+        # All connections may stay: closing surplus ones, the pool can hit one in use (encode/httpcore#1110).
+        limits = self.library.Limits(max_keepalive_connections=len(urls))
+        with self.library.Client(verify=False, timeout=TIMEOUT, auth=auth, limits=limits) as client:
             return in_threads(client.get, urls)
 
 

@@ -73,7 +73,10 @@ class HttpxClient:
 
     def __init__(self, notary: Sandbox) -> None:
         auth = notary_auth.httpx.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
-        self._client = httpx.Client(base_url=notary.api_url, auth=auth, timeout=TIMEOUT)
+        # With more connections than may stay open idle, httpx's pool can close one that a thread has just been
+        # given (encode/httpcore#1110). The demo is not about that: all may stay.
+        limits = httpx.Limits(max_connections=WORKERS, max_keepalive_connections=WORKERS)
+        self._client = httpx.Client(base_url=notary.api_url, auth=auth, timeout=TIMEOUT, limits=limits)
 
     def get(self, path: str) -> httpx.Response:
         return self._client.get(path)
