@@ -22,8 +22,9 @@ synchronous call on the thread whose loop runs the leader, cannot wait, and logs
 
 **Answer.** A 401 from the account's data center means that the token on the request is not good any more. If it
 is no longer the current one, the request is replayed with the current one. If it is, it is dropped, and the
-request is replayed after a new look-up (the account may have moved) and login. A 401 on a token as fresh as that
-is about the request and not about the token: it is the caller's, and so are further ones for a minute.
+request is replayed after a new look-up (the account may have moved) and login. A 401 on a token as fresh as that,
+if it has not run out or been replaced on the way, is about the request and not about the token: it is the
+caller's, and so are further ones for a minute.
 
 The token is found in `Account.token` and kept by `_keep`; this is where a store shared by several processes
 has its place.
@@ -194,11 +195,12 @@ class Account:
         renewed = False  # whether the answered request carried a token that was got for it just now
         replays = 0
         while last.status == 401 and self._is_own(last.url):
-            if renewed:
-                log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
-                self._pass_401_until = self.now() + PASS_401
-                return
-            if self._is_current(last.authorization):
+            # A token that has run out on its way, or been replaced meanwhile, says nothing about the request.
+            if self._is_current(last.authorization) and self.now() < self.token.expires_at:
+                if renewed:
+                    log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
+                    self._pass_401_until = self.now() + PASS_401
+                    return
                 if self.now() < self._pass_401_until:
                     return
                 self._drop(last.authorization)

@@ -912,6 +912,26 @@ def test_rule_15_those_who_waited_for_the_fresh_token_do_not_log_in_again() -> N
     assert first.go_on(401).paths == [LOOKUP, LOGIN]
 
 
+def test_rule_15_a_fresh_token_that_ran_out_on_its_way_is_replaced() -> None:
+    account = logged_in()
+    conversation = begin(account, answer=answered(401, "token-1"))
+    conversation.send(found())
+    conversation.send(granted("token-2", lifetime=2))
+    clock_of(account).advance(3)  # a slow network, a busy machine
+    conversation.go_on(401, granted("token-3"))
+    assert conversation.authorizations == ["Bearer token-2", "Bearer token-3"]
+    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4", "no pause"
+
+
+def test_rule_15_a_fresh_token_that_another_caller_replaced_says_nothing() -> None:
+    account = logged_in()
+    conversation = begin(account, answer=answered(401, "token-1"))
+    conversation.send(found())
+    conversation.send(granted("token-2"))
+    hold(account, found(), granted("token-3"), answer=answered(401, "token-2"))
+    assert conversation.go_on(401).authorizations == ["Bearer token-2", "Bearer token-3"]
+
+
 def test_rule_15_a_moved_account_is_followed() -> None:
     account = logged_in()
     conversation = hold(account, 401, found(NEW_HOME), granted("token-2"), 200)
