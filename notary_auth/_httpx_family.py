@@ -29,6 +29,15 @@ class _Read:
         self.body = body
 
 
+class _Release:
+    """Read this answer to the user's request to its end, so that its connection is free for others."""
+
+    __slots__ = ("response",)
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+
+
 class HttpxAdapter(Adapter):
     """The auth flows of httpx and httpx2, synchronous and asynchronous."""
 
@@ -64,6 +73,8 @@ class HttpxAdapter(Adapter):
                     return
                 if isinstance(action, _Read):
                     result = self._read(action.response, action.body)
+                elif isinstance(action, _Release):
+                    action.response.read()
                 elif isinstance(action, Wait | Sleep | Call):
                     result = perform(action)
                 else:
@@ -88,6 +99,8 @@ class HttpxAdapter(Adapter):
                     return
                 if isinstance(action, _Read):
                     result = await self._aread(action.response, action.body)
+                elif isinstance(action, _Release):
+                    await action.response.aread()
                 elif isinstance(action, Wait | Sleep | Call):
                     result = await aperform(action)
                 else:
@@ -141,7 +154,12 @@ class HttpxAdapter(Adapter):
                     response = yield request
                     _leave_out(control_calls, response)
                     result = _answer(response)
-                elif isinstance(step, Send):
+                    continue
+                if response is not None and not response.is_closed:
+                    # It is going to be replayed. Those who wait must not hold what the login may need: httpx
+                    # reads a refused answer only when it is replayed, and the pool has so many connections.
+                    yield _Release(response)
+                if isinstance(step, Send):
                     control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
                     try:
                         reply = yield control

@@ -110,16 +110,24 @@ class NotaryAuth(Adapter, AuthBase):
         """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
         answer = _answer(response)
         conversation = self._account.conversation(answer.url, answer)
-        signature = self._proceed(conversation, None, response.request)
+        signature = self._proceed(conversation, None, response.request, response)
         while signature is not None:
             response = _replay(response, signature, kwargs)
-            signature = self._proceed(conversation, _answer(response), response.request)
+            signature = self._proceed(conversation, _answer(response), response.request, response)
         return response
 
     def _proceed(
-        self, conversation: Steps[None], result: Answer | None, request: requests.PreparedRequest
+        self,
+        conversation: Steps[None],
+        result: Answer | None,
+        request: requests.PreparedRequest,
+        refused: requests.Response | None = None,
     ) -> Signature | None:
-        """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
+        """Perform steps up to the next Forward, and return its signature; None if there is none to come.
+
+        With any step, `refused` is going to be replayed, and its connection is free before it is performed: a
+        pool that blocks may have no other for the login.
+        """
         done: Any = result
         error: Exception | None = None
         try:
@@ -127,6 +135,8 @@ class NotaryAuth(Adapter, AuthBase):
                 error = None
                 if isinstance(step, Forward):
                     return step.signature
+                if refused is not None:
+                    _release(refused)
                 if not isinstance(step, Send):
                     done = perform(step)
                     continue
@@ -223,14 +233,18 @@ def _rewind(request: requests.PreparedRequest) -> bool:
 
 
 def _replay(response: requests.Response, signature: Signature, kwargs: dict[str, Any]) -> requests.Response:
-    response.content  # noqa: B018  read to the end, so that the connection can be used again
-    response.close()
+    _release(response)
     request = response.request.copy()
     _apply(signature, request)
     replayed = response.connection.send(request, **kwargs)
     replayed.history = [*response.history, response]
     replayed.request = request
     return replayed
+
+
+def _release(response: requests.Response) -> None:
+    response.content  # noqa: B018  read to the end, so that the connection can be used again
+    response.close()
 
 
 def _send(session: requests.Session, request: Request) -> Reply:

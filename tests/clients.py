@@ -58,8 +58,8 @@ class Client:
         """Send a request, and return the client's own response. `ca` is a file with the CA to trust."""
         raise NotImplementedError
 
-    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
-        """Get all URLs at once. Returns their responses, or exceptions, in order."""
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
+        """Get all URLs at once, with so many connections. Returns responses, or exceptions, in order."""
         raise NotImplementedError
 
     def generator(self, chunks: Iterable[bytes]) -> Any:
@@ -77,8 +77,11 @@ class Requests(Client):
                 auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
             return session.request(method, url, auth=auth, allow_redirects=follow, timeout=TIMEOUT, **options)
 
-    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
-        return in_threads(lambda url: requests.get(url, auth=auth, timeout=TIMEOUT), urls)
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
+        with requests.Session() as session:
+            session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=connections, pool_block=True))
+            auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
+            return in_threads(lambda url: session.get(url, auth=auth, timeout=TIMEOUT), urls)
 
 
 class HttpxSync(Client):
@@ -87,9 +90,9 @@ class HttpxSync(Client):
         with self.library.Client(verify=verify, timeout=TIMEOUT, follow_redirects=follow) as client:
             return client.request(method, url, auth=auth, **options)
 
-    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
         # All connections may stay: closing surplus ones, the pool can hit one in use (encode/httpcore#1110).
-        limits = self.library.Limits(max_keepalive_connections=len(urls))
+        limits = self.library.Limits(max_connections=connections, max_keepalive_connections=connections)
         with self.library.Client(verify=False, timeout=TIMEOUT, auth=auth, limits=limits) as client:
             return in_threads(client.get, urls)
 
@@ -113,9 +116,10 @@ class HttpxAsync(Client):
 
         return self.run(send)
 
-    def at_once(self, urls: Sequence[str], auth: Any) -> list[Any]:
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
         async def get_all() -> list[Any]:
-            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, auth=auth) as client:
+            limits = self.library.Limits(max_connections=connections)
+            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, auth=auth, limits=limits) as client:
 
                 async def get(url: str) -> Any:
                     try:

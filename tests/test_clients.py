@@ -349,6 +349,18 @@ def test_rule_15_many_at_once_with_a_revoked_token_cause_one_login(
     assert (notary.count("lookup"), notary.count("login")) == (1, 1)
 
 
+def test_rule_15_those_who_wait_for_a_login_hold_no_connection_that_it_may_need(
+    client: Client, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.clients.TIMEOUT", 5)
+    auth = client.auth(notary)
+    client.get(files, auth)
+    notary.revoke_tokens()
+    answers = client.at_once([files] * 5, auth, connections=1)
+    assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 5
+    assert notary.count("login") == 2
+
+
 def test_rule_15_a_moved_account_is_followed(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)

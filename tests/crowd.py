@@ -1,0 +1,173 @@
+"""Callers of every client, all of one account, that go on asking until they are told to stop.
+
+Threads of requests, httpx and httpx2, tasks on asyncio loops and in trio runs: what happens to the platform
+meanwhile is for the test to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import httpx
+import httpx2
+import requests
+import trio
+
+import notary_auth.httpx
+import notary_auth.httpx2
+import notary_auth.requests
+from notary_auth import Account
+
+TIMEOUT = 120.0
+
+
+class Failure(NamedTuple):
+    """A request that was not answered by a 200."""
+
+    caller: int
+    began_at: float  # seconds of time.monotonic()
+    ended_at: float
+    why: object  # the status, or the exception
+
+    def __repr__(self) -> str:
+        return f"<caller {self.caller}, {self.ended_at - self.began_at:.2f} s: {self.why!r}>"
+
+
+class Crowd:
+    """So many callers on one account, once it is entered with `asking`.
+
+    Args:
+        threads: of each of requests, httpx and httpx2; each with a client of its own.
+        tasks: on each of four loops: asyncio and trio, with httpx and httpx2.
+        pause: seconds between two requests of one caller.
+    """
+
+    def __init__(self, account: Account, url: str, threads: int, tasks: int, pause: float = 0.0) -> None:
+        self._url = url
+        self._tasks = tasks
+        self._pause = pause
+        self._stopping = threading.Event()
+        self._auths = {
+            library: adapter.NotaryAuth.from_account(account)
+            for library, adapter in (
+                (requests, notary_auth.requests),
+                (httpx, notary_auth.httpx),
+                (httpx2, notary_auth.httpx2),
+            )
+        }
+        self._work: list[Callable[[], None]] = []
+        self._answered: list[int] = []  # by caller
+        self.failures: list[Failure] = []
+        self.errors: list[BaseException] = []
+        for _ in range(threads):
+            self._work.append(self._requests_thread(self._enlist()))
+            self._work += [self._httpx_thread(library, self._enlist()) for library in (httpx, httpx2)]
+        for library in (httpx, httpx2):
+            for run in (self._in_asyncio, self._in_trio):
+                self._work.append(run(library, [self._enlist() for _ in range(tasks)]))
+
+    def _enlist(self) -> int:
+        self._answered.append(0)
+        return len(self._answered) - 1
+
+    @property
+    def size(self) -> int:
+        return len(self._answered)
+
+    @property
+    def answered(self) -> int:
+        """How many requests were answered by a 200 so far."""
+        return sum(self._answered)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in self._work]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            for thread in threads:
+                thread.join(TIMEOUT)
+        assert not any(thread.is_alive() for thread in threads), "somebody hangs"
+        assert not self.errors
+
+    def settle(self, rounds: int = 2) -> None:
+        """Wait until every caller has been answered so many times more."""
+        wanted = [answered + rounds for answered in self._answered]
+        deadline = time.monotonic() + TIMEOUT
+        while any(answered < count for answered, count in zip(self._answered, wanted, strict=True)):
+            assert not self.failures, self.failures[:3]
+            assert not self.errors
+            assert time.monotonic() < deadline, "somebody hangs"
+            time.sleep(0.02)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.errors.append(error)
+
+    def _note(self, caller: int, began_at: float, result: object) -> None:
+        if result == 200:
+            self._answered[caller] += 1
+        else:
+            self.failures.append(Failure(caller, began_at, time.monotonic(), result))
+
+    def _requests_thread(self, caller: int) -> Callable[[], None]:
+        def work() -> None:
+            with requests.Session() as session:
+                session.auth = self._auths[requests]
+                self._ask(caller, lambda: session.get(self._url, timeout=TIMEOUT).status_code)
+
+        return work
+
+    def _httpx_thread(self, library: Any, caller: int) -> Callable[[], None]:
+        def work() -> None:
+            with library.Client(auth=self._auths[library], timeout=TIMEOUT, verify=False) as client:
+                self._ask(caller, lambda: client.get(self._url).status_code)
+
+        return work
+
+    def _ask(self, caller: int, get: Callable[[], int]) -> None:
+        while not self._stopping.wait(self._pause):
+            began_at = time.monotonic()
+            try:
+                result: object = get()
+            except Exception as error:
+                result = error
+            self._note(caller, began_at, result)
+
+    def _in_asyncio(self, library: Any, callers: list[int]) -> Callable[[], None]:
+        async def main() -> None:
+            async with self._async_client(library) as client:
+                await asyncio.gather(*(self._ask_async(caller, client, asyncio.sleep) for caller in callers))
+
+        return lambda: asyncio.run(main())
+
+    def _in_trio(self, library: Any, callers: list[int]) -> Callable[[], None]:
+        async def main() -> None:
+            async with self._async_client(library) as client, trio.open_nursery() as nursery:
+                for caller in callers:
+                    nursery.start_soon(self._ask_async, caller, client, trio.sleep)
+
+        return lambda: trio.run(main)
+
+    def _async_client(self, library: Any) -> Any:
+        return library.AsyncClient(auth=self._auths[library], timeout=TIMEOUT, verify=False)
+
+    async def _ask_async(self, caller: int, client: Any, sleep: Any) -> None:
+        while not self._stopping.is_set():
+            await sleep(self._pause)
+            began_at = time.monotonic()
+            try:
+                result: object = (await client.get(self._url)).status_code
+            except Exception as error:
+                result = error
+            self._note(caller, began_at, result)
