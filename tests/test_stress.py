@@ -1,4 +1,4 @@
-"""Rules 6, 7, 14 and 15 with every client at once, on the sandbox, while tokens are revoked, end, and accounts move."""
+"""Rules 6, 7, 14 and 15 with every client at once, while tokens are revoked, end, and accounts move."""
 
 from __future__ import annotations
 
