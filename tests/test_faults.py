@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import json
-import pickle
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus
 
 import pytest
 import trustme
 import urllib3
 
-import notary_auth
 from notary_auth import DiscoveryError, LoginError, NotaryAuthError, _protocol
 
 from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, reset, say_nothing, send
 from .clients import Client
+from .leaks import chain, leaks, shown_by
 
 TIMEOUT = 1.0
 PASSWORD = "geheim & 9€"
 NETWORK = "the client's own error"  # that is, not one of ours
 FINE = "an answer"
-OURS = Path(notary_auth.__file__).parent
 
 
 class Fault(NamedTuple):
@@ -161,42 +156,7 @@ def _outcome(client: Client, url: str, auth: Any, fault: Fault, path: str) -> Ex
 
 
 def _secrets_in(error: BaseException) -> list[str]:
-    """Where a secret shows in an error: its text, its attributes, its pickle, and the locals of our frames."""
-    texts = [_pickled(error)]
-    for each in _chain(error):
-        texts += [str(each), repr(each), repr(each.args), repr(vars(each)), *getattr(each, "__notes__", [])]
-        texts += [repr(variables) for variables in _our_locals(each.__traceback__)]
-    forms = [PASSWORD, quote_plus(PASSWORD), json.dumps(PASSWORD), TOKEN]
-    return [text for text in texts if any(form in text for form in forms)]
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error with all its causes and contexts."""
-    found: list[BaseException] = []
-    left: list[BaseException | None] = [error]
-    while left:
-        each = left.pop()
-        if each is not None and not any(each is other for other in found):
-            found.append(each)
-            left += [each.__cause__, each.__context__]
-    return found
-
-
-def _pickled(error: BaseException) -> str:
-    try:
-        return repr(pickle.dumps(error))
-    except TypeError:  # some of the clients' own errors cannot be
-        assert not isinstance(error, NotaryAuthError)
-        return ""
-
-
-def _our_locals(trace: TracebackType | None) -> list[dict[str, Any]]:
-    found = []
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).is_relative_to(OURS):
-            found.append(dict(trace.tb_frame.f_locals))
-        trace = trace.tb_next
-    return found
+    return leaks(shown_by(error), [PASSWORD, TOKEN])
 
 
 def test_a_connection_that_is_refused(client: Client) -> None:
@@ -231,7 +191,7 @@ def test_a_certificate_that_is_not_good(client: Client, flaw: str, tmp_path: Pat
         auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
         with pytest.raises(client.error) as caught:
             client.send("GET", url, auth=auth, ca=tmp_path / "ca.pem")
-        told = " ".join(map(str, _chain(caught.value)))
+        told = " ".join(map(str, chain(caught.value)))
         assert "certificate" in told or "doesn't match" in told
         assert not _secrets_in(caught.value)
         assert server.paths == [], "nothing was asked for"

@@ -1,0 +1,196 @@
+"""Rule 18, all at once: every log at its loudest, every error raised on purpose, and all they show searched."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from notary_auth import NotaryAuthError
+from notary_auth.sandbox import Sandbox
+
+from .badserver import LOGIN as LOGIN_PATH
+from .badserver import TOKEN, BadServer, reset
+from .clients import Client
+from .leaks import leaks, shown_by
+
+LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
+PASSWORD = "geheim & 9€ <"
+CODE = "42424242"
+ID_TOKEN, REFRESH_TOKEN = "an-id-token-that-nobody-reads", "a-refresh-token-that-nobody-asked-for"
+ECHO = "password=geheim & 9€ \\\"'< and geheim%20%26%209%E2%82%AC%20%22%27%3C, code 42424242"
+
+
+class Everything(logging.Handler):
+    """Keeps all that any logger is told: message, arguments, traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.texts: list[str] = []
+        self.loggers: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.loggers.add(record.name.partition(".")[0])
+        self.texts += [record.getMessage(), repr(record.args)]
+        if record.exc_info:
+            self.texts += traceback.format_exception(*record.exc_info)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Everything]:
+    """All loggers at level 1, ours, the clients' and asyncio's, which is in debug mode."""
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    handler = Everything()
+    names = ["", "notary_auth", "urllib3", "requests", "httpx", "httpx2", "httpcore", "httpcore2", "asyncio"]
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    logging.getLogger().addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(1)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def jane(notary: Sandbox) -> Sandbox:
+    """The sandbox with Jane, whose password and code are worth stealing."""
+    notary.add_user("Jane", PASSWORD, totp=CODE)
+    notary.faults.token_overrides = {"id_token": ID_TOKEN, "refresh_token": REFRESH_TOKEN}
+    return notary
+
+
+def secrets_of(notary: Sandbox) -> list[str]:
+    return [PASSWORD, CODE, ID_TOKEN, REFRESH_TOKEN, *notary._platform.tokens]
+
+
+def auth_of_jane(client: Client, notary: Sandbox, **arguments: Any) -> Any:
+    defaults = {"username": "Jane", "password": PASSWORD, "totp": lambda: CODE}
+    return client.auth(notary, **{**defaults, **arguments})
+
+
+def test_rule_18_a_life_of_logins_shows_no_secret(
+    client: Client, jane: Sandbox, files: str, log: Everything
+) -> None:
+    """Login, signing, renewal that fails, revocation, a move, a 401 passed on, a foreign host."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        auth = auth_of_jane(client, jane)
+        answers = [client.get(files, auth), client.get(files, auth)]
+        secrets = secrets_of(jane)
+        jane.revoke_tokens()
+        answers.append(client.get(files, auth))
+        jane.move("Jane")
+        answers.append(client.get(files, auth))
+        secrets += secrets_of(jane)
+        auth.account.token = auth.account.token._replace(refresh_at=0.0)  # due
+        jane.faults.answer_next(LOGIN, 500, {}, ECHO)
+        answers.append(client.get(files, auth))
+        jane.faults.answer_next("/api/notary/v2/stored-files", 401, {}, "no", times=2)
+        answers.append(client.get(files, auth))
+        answers.append(client.get(f"{jane.foreign_url}/x", auth))
+    secrets += secrets_of(jane)
+    assert [answer.status_code for answer in answers] == [200] * 5 + [401, 200]
+    assert len(set(secrets)) >= 4 + 4, "four logins, and what they are about"
+    account = auth.account
+    texts = [*log.texts, *(str(each.message) for each in warned)]
+    texts += map(repr, (auth, account, account.token, account.token.here, account._flights, *answers))
+    texts += (repr(hop.headers) + repr(hop) for answer in answers for hop in (answer, *answer.history))
+    texts += (repr(pickle.dumps(answer)) for answer in answers)
+    assert "notary_auth" in log.loggers
+    assert log.loggers & {"urllib3", "httpcore", "httpcore2"}, "the clients' own are on as well"
+    assert leaks(texts, secrets) == []
+
+
+REPLIES: list[tuple[str, int, str]] = [
+    (LOOKUP, 500, ECHO),
+    (LOOKUP, 200, f'{{"server_url": "https://Jane:{PASSWORD[:6]}@cloud.example"}}'),
+    (LOGIN, 401, f'{{"error": "access_denied", "error_description": "{ECHO}"}}'),
+    (LOGIN, 403, f'{{"error": "{ECHO}", "error_description": "{ECHO}"}}'),
+    (LOGIN, 401, f'{{"error": "totp_required", "error_description": "{ECHO}"}}'),
+    (LOGIN, 400, f'{{"error": "invalid_totp", "error_description": "{ECHO}"}}'),
+    (LOGIN, 200, f'{{"access_token": "{ID_TOKEN} {REFRESH_TOKEN}", "token_type": "bearer"}}'),
+    (LOGIN, 200, f'{{"access_token": "{ID_TOKEN}", "token_type": "mac"}}'),
+    (LOGIN, 200, f'{{"access_token": "{ID_TOKEN}", "token_type": "bearer", "expires_on": "{REFRESH_TOKEN}"}}'),
+    (LOGIN, 200, f"<html>{ECHO}"),
+    (LOGIN, 200, f'["{ID_TOKEN}"]'),
+    (LOGIN, 302, ECHO),
+    (LOGIN, 500, ECHO),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"), REPLIES, ids=[f"{r[0][5:]} {r[1]} {r[2][:12]}" for r in REPLIES]
+)
+def test_rule_18_no_reply_makes_an_error_or_a_log_show_a_secret(
+    client: Client, jane: Sandbox, files: str, log: Everything, path: str, status: int, body: str
+) -> None:
+    jane.faults.answer_next(path, status, {"Location": "/elsewhere"} if status == 302 else {}, body)
+    with pytest.raises(NotaryAuthError) as caught:
+        client.get(files, auth_of_jane(client, jane))
+    assert leaks([*shown_by(caught.value), *log.texts], secrets_of(jane)) == []
+
+
+class VaultError(Exception):
+    pass
+
+
+def break_down() -> str:
+    raise VaultError("the vault is sealed")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"password": break_down},
+        {"totp": break_down},
+        {"password": lambda: PASSWORD + "\0"},
+        {"password": PASSWORD.encode},
+        {"totp": lambda: int(CODE)},
+        {"password": PASSWORD + "!", "totp": None},
+        {"totp": None},
+    ],
+    ids=["vault", "totp device", "a NUL", "bytes", "an int", "wrong", "no code"],
+)
+def test_rule_18_no_credential_that_is_no_good_is_shown(
+    client: Client, jane: Sandbox, files: str, log: Everything, arguments: dict[str, Any]
+) -> None:
+    for _ in range(2):  # the second time, what was remembered is told again
+        with pytest.raises(NotaryAuthError) as caught:
+            client.get(files, auth_of_jane(client, jane, **arguments))
+        assert leaks([*shown_by(caught.value), *log.texts], secrets_of(jane)) == []
+
+
+def test_rule_18_an_error_of_the_network_in_mid_login_shows_no_secret(client: Client, log: Everything) -> None:
+    with BadServer() as server:
+        server.faults[LOGIN_PATH] = reset(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+        auth: Any = client.adapter.NotaryAuth("Jane", PASSWORD, cloud_url=server.url, totp=lambda: CODE)
+        with pytest.raises(client.error) as caught:
+            client.get(f"{server.url}/api/notary/v2/stored-files", auth)
+        assert leaks([*shown_by(caught.value), *log.texts], [PASSWORD, CODE, TOKEN]) == []
+
+
+def test_the_search_finds_what_there_is_to_be_found(log: Everything, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(error: Exception, password: str | None) -> None:
+        raise ValueError("outer") from error
+
+    logging.getLogger("httpcore").log(1, "%s", PASSWORD)
+    assert leaks(log.texts, [PASSWORD])
+    shown = [ValueError(PASSWORD), ValueError({"form": quote_plus(PASSWORD)}), ValueError(PASSWORD.encode())]
+    for error in shown:
+        with pytest.raises(ValueError, match="outer") as caught:
+            fail(error, None)
+        assert leaks(shown_by(caught.value), [PASSWORD])
+    with pytest.raises(ValueError, match="outer") as caught:
+        fail(ValueError(), PASSWORD)
+    assert not leaks(shown_by(caught.value), [PASSWORD]), "frames of others are theirs"
+    monkeypatch.setattr("tests.leaks.OURS", Path(__file__).parent)
+    assert leaks(shown_by(caught.value), [PASSWORD])
