@@ -21,12 +21,14 @@ from notary_auth import DiscoveryError, LoginError, NotaryAuthError, _protocol
 
 from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, reset, say_nothing, send
 from .clients import Client
+from .fault_table import documented
 from .leaks import chain, leaks, shown_by
 
 TIMEOUT = 1.0
 PASSWORD = "geheim & 9€"
 NETWORK = "the client's own error"  # that is, not one of ours
-FINE = "an answer"
+FINE = "answered"
+UNEXPLAINED = " without an explanation that could be read"
 
 
 class Fault(NamedTuple):
@@ -56,6 +58,10 @@ def _busy(status: int, *headers: str) -> bytes:
 def _login(fields: str, *headers: str) -> bytes:
     body = f'{{"access_token": "{TOKEN}", "token_type": "bearer"{fields}}}'
     return reply(headers=headers, body=body.encode())
+
+
+def _shortened(number: str) -> str:
+    return number if len(number) < 20 else f"of {len(number)} digits"
 
 
 LONG_AGO, FAR_AHEAD = "Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -91,11 +97,14 @@ FAULTS = [
     ),
     *(Fault(f"{status}", send(_busy(status)), f"answered {status}") for status in (429, 502, 503, 504)),
     *(
-        Fault(f"503, Retry-After: {value}", send(_busy(503, f"Retry-After: {value}")), "answered 503")
+        Fault(
+            f"{status}, Retry-After: {value}", send(_busy(status, f"Retry-After: {value}")), f"answered {status}"
+        )
+        for status in (429, 503)
         for value in ("0", "-5", "99999999999999999999", "1e400", "soon", LONG_AGO, FAR_AHEAD)
     ),
     *(
-        Fault(f"expires_on {value}", send(_login(f', "expires_on": {value}')), "not a number", LOGIN)
+        Fault(f"expires_on {_shortened(value)}", send(_login(f', "expires_on": {value}')), "not a number", LOGIN)
         for value in ('"1562910964"', "NaN", "1e400", "Infinity", "true", "[]", "1" + "0" * 400)
     ),
     Fault("expires_on in the past", send(_login(', "expires_on": 1')), FINE, LOGIN),
@@ -117,42 +126,66 @@ FAULTS = [fault._replace(only=LOGIN) if fault.outcome == FINE else fault for fau
 CASES = [(fault, path) for fault in FAULTS for path in (LOOKUP, LOGIN) if fault.only in (None, path)]
 
 
-@pytest.mark.parametrize(("fault", "path"), CASES, ids=[f"{fault.name[:40]}-{path[5:]}" for fault, path in CASES])
-def test_a_fault(client: Client, fault: Fault, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth.requests.TIMEOUT", (TIMEOUT, TIMEOUT))
-    monkeypatch.setattr("tests.clients.TIMEOUT", TIMEOUT)
-    monkeypatch.setattr(_protocol, "RETRY_AFTER_LIMIT", 0.05)
-    monkeypatch.setattr(_protocol, "pause_before", lambda *_: 0.01)
-    with BadServer() as server:
+class Observed(NamedTuple):
+    """What a caller got for its first request, and how often the control call at fault was made for that."""
+
+    error: Exception | None
+    tries: int
+    seconds: float
+
+    @property
+    def told(self) -> str:
+        """In the words of docs/reliability.rst."""
+        if self.error is None:
+            return "answered"
+        if not isinstance(self.error, NotaryAuthError):
+            return NETWORK
+        said = str(self.error).rpartition(" answered ")[2].partition(", a redirect")[0]
+        tries = f", after {self.tries} tries" if self.tries > 1 else ""
+        return f"``{type(self.error).__name__}``: answered {said.removesuffix(UNEXPLAINED)}{tries}"
+
+
+def observe(client: Client, fault: Fault, path: str) -> Observed:
+    """Meet a fault with a new account, and then see that its next request starts clean."""
+    with pytest.MonkeyPatch.context() as patch, BadServer() as server:
+        patch.setattr("notary_auth.requests.TIMEOUT", (TIMEOUT, TIMEOUT))
+        patch.setattr("tests.clients.TIMEOUT", TIMEOUT)
+        patch.setattr(_protocol, "RETRY_AFTER_LIMIT", 0.05)
+        patch.setattr(_protocol, "pause_before", lambda *_: 0.01)
         files = f"{server.url}/api/notary/v2/stored-files"
         auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
         server.faults[path] = fault.script
+        error = None
         started = time.monotonic()
-        error = _outcome(client, files, auth, fault, path)
-        assert time.monotonic() - started < 10 * TIMEOUT, "two time-outs, and what a busy machine adds"
-        assert server.paths.count(path) == fault.tries
-        if error is not None:
-            assert not _secrets_in(error)
+        try:
+            assert client.send("GET", files, auth=auth).status_code == 200
+        except client.error as caught:
+            error = caught
+        observed = Observed(error, server.paths.count(path), time.monotonic() - started)
         server.faults.clear()
-        monkeypatch.setattr("tests.clients.TIMEOUT", 30)
+        patch.setattr("tests.clients.TIMEOUT", 30)
         assert client.send("GET", files, auth=auth).status_code == 200, "the next request starts clean"
+    return observed
 
 
-def _outcome(client: Client, url: str, auth: Any, fault: Fault, path: str) -> Exception | None:
-    if fault.outcome == FINE:
-        assert client.send("GET", url, auth=auth).status_code == 200
-        return None
-    with pytest.raises(client.error) as caught:
-        client.send("GET", url, auth=auth)
-    error: Exception = caught.value
+@pytest.mark.parametrize(("fault", "path"), CASES, ids=[f"{fault.name[:40]}-{path[5:]}" for fault, path in CASES])
+def test_a_fault(client: Client, fault: Fault, path: str) -> None:
+    observed = observe(client, fault, path)
+    assert observed.seconds < 10 * TIMEOUT, "two time-outs, and what a busy machine adds"
+    assert observed.tries == fault.tries
+    if observed.error is not None:
+        assert not _secrets_in(observed.error)
     if fault.name == "body shorter than announced" and client.name == "requests" and urllib3.__version__ < "2":
-        assert "is not JSON" in str(error)  # it does not mind
-    elif fault.outcome == NETWORK:
-        assert not isinstance(error, NotaryAuthError)
-    else:
-        assert isinstance(error, DiscoveryError if path == LOOKUP else LoginError), repr(error)
-        assert fault.outcome in str(error)
-    return error
+        assert "is not JSON" in str(observed.error)  # it does not mind
+        return
+    if fault.outcome not in (NETWORK, FINE):
+        assert isinstance(observed.error, DiscoveryError if path == LOOKUP else LoginError), repr(observed.error)
+        assert fault.outcome in str(observed.error)
+    assert observed.told == documented()[fault.name][path], "python -m tests.fault_table writes it anew"
+
+
+def test_the_documented_table_has_all_faults_and_no_others() -> None:
+    assert list(documented()) == [fault.name for fault in FAULTS]
 
 
 def _secrets_in(error: BaseException) -> list[str]:
