@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -217,6 +219,65 @@ def test_ports_can_be_chosen_and_are_given_back() -> None:
             assert notary.foreign_url == f"http://127.0.0.1:{port + 3}"
             with pytest.raises(OSError, match="in use"):
                 Sandbox(port=port).start()
+
+
+def test_a_kept_connection_answers_as_fast_as_a_new_one(notary: Sandbox) -> None:
+    def median_of(get: Callable[[str], requests.Response]) -> float:
+        seconds = []
+        for _ in range(11):
+            started = time.monotonic()
+            get(f"{notary.foreign_url}/x")
+            seconds.append(time.monotonic() - started)
+        return sorted(seconds)[5]
+
+    with requests.Session() as session:
+        assert median_of(session.get) < 5 * median_of(requests.get), "small packets wait for one another (Nagle)"
+
+
+class Latency(dict[str, float]):
+    """Tells when it is looked at, which is when a call has arrived."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__({"/x": seconds})
+        self.arrived = threading.Event()
+
+    def get(self, path: str, default: Any = None) -> Any:
+        self.arrived.set()
+        return super().get(path, default)
+
+
+def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
+    statuses: list[int] = []
+    with Sandbox() as notary:
+        url = f"{notary.foreign_url}/x"
+        notary.faults.latency_of = latency = Latency(0.3)
+        asking = threading.Thread(target=lambda: statuses.append(requests.get(url).status_code))
+        asking.start()
+        assert latency.arrived.wait(30)
+    asking.join()
+    assert statuses == [200]
+
+
+def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notary_auth.sandbox._server.STOP_LIMIT", 0.05)
+    outcomes: list[object] = []
+
+    def get(url: str) -> None:
+        try:
+            outcomes.append(requests.get(url).status_code)
+        except requests.RequestException as error:
+            outcomes.append(error)
+
+    with Sandbox() as notary:
+        notary.faults.latency_of = latency = Latency(60)
+        asking = threading.Thread(target=get, args=(f"{notary.foreign_url}/x",))
+        asking.start()
+        assert latency.arrived.wait(30)
+        started = time.monotonic()
+    asking.join()
+    assert time.monotonic() - started < 30
+    assert len(outcomes) == 1
+    assert outcomes != [200]
 
 
 def test_tls_is_served_with_a_ca_of_its_own() -> None:
