@@ -1,0 +1,76 @@
+"""Rules 4 and 5 against those who mean ill: where every client really sends what it is given."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .clients import CLIENTS, Client
+from .dry import visit
+from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
+
+pytestmark = pytest.mark.usefixtures("_quiet")
+
+
+@pytest.fixture
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+
+
+def warm(client: Client) -> Any:
+    """An auth that has its token already."""
+    auth = client.adapter.NotaryAuth("JohnSmith", PASSWORD)
+    assert visit(client, auth, [f"{HOME}/x"], HostilePlatform()) == [200]
+    return auth
+
+
+def test_rule_4_of_a_thousand_tricky_urls_only_the_data_centers_own_get_the_token(client: Client) -> None:
+    urls = tricky_urls()
+    assert len(urls) > 1000
+    platform = HostilePlatform()
+    outcomes = visit(client, warm(client), urls, platform)
+    assert platform.leaks() == []
+    signed = [sent for sent in platform.sent if sent.authorization]
+    assert signed, "some of them are the data center's after all"
+    assert {sent.origin for sent in signed} == {OWN}
+    assert {sent.host for sent in platform.sent} > {EVIL, HOST}
+    assert len(outcomes) == len(urls)
+
+
+def test_rule_5_a_redirect_to_any_of_a_thousand_tricky_urls_leads_no_token_away(client: Client) -> None:
+    auth = warm(client)
+    for url in tricky_urls():
+        platform = HostilePlatform([url])
+        visit(client, auth, [f"{HOME}/x"], platform, follow=True)
+        assert platform.leaks() == [], url
+        assert platform.sent[0].authorization, "the first hop is signed"
+
+
+PIECES = st.sampled_from(
+    [*BETWEEN, *NAMES, *PORTS, EVIL, "https://", "http://", "//", "/", "/x", "cloud.acronis.com", "/api/2/idp/token"]
+)
+LOCATIONS = st.lists(PIECES, min_size=1, max_size=6).map("".join) | st.sampled_from(tricky_urls())
+
+
+@pytest.mark.parametrize("client", [each for each in CLIENTS if not each.is_async], ids=str)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chain=st.lists(LOCATIONS, min_size=1, max_size=5), status=st.sampled_from([301, 302, 303, 307, 308]))
+def test_rule_5_no_chain_of_redirects_leads_the_token_away(client: Client, chain: list[str], status: int) -> None:
+    platform = HostilePlatform(chain, status)
+    auth = client.adapter.NotaryAuth("JohnSmith", PASSWORD)
+    visit(client, auth, [f"{HOME}/x", chain[0]], platform, follow=True)
+    assert platform.leaks() == []
+
+
+def test_the_search_finds_a_leak(client: Client) -> None:
+    auth = warm(client)
+    token = auth.account.token
+    evil = token.data_center._replace(host=EVIL)
+    auth.account.token = token._replace(prefix=f"{evil}/", data_center=evil)
+    platform = HostilePlatform()
+    visit(client, auth, [f"https://{EVIL}/x"], platform)
+    assert [sent.host for sent in platform.leaks()] == [EVIL]
