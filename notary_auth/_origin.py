@@ -16,7 +16,7 @@ _ORIGIN = re.compile(
     r"""
     (?P<scheme>https?)://
     (?P<userinfo>[a-z0-9._~!$&'()*+,;=:%-]*@)?
-    (?P<host>[a-z0-9_-][a-z0-9_.-]*|\[[0-9a-f:.]+\])
+    (?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])
     (?::(?P<port>[0-9]{0,5}))?
     (?P<rest>[/?\#].*)?
     """,
@@ -67,10 +67,9 @@ class Origin(NamedTuple):
             except AddressValueError:
                 return None
         else:
-            host = host.lower()
-            host = host[:-1] if host.endswith(".") else host
+            host = host.lower().removesuffix(".")
         number = int(port) if port else _DEFAULT_PORTS[scheme]
-        if not host or not 0 < number < 65536:
+        if not 0 < number < 65536:
             return None
         return cls(scheme, host, None if number == _DEFAULT_PORTS[scheme] else number)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,12 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, Client
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """For tests that try thousands of things, and would log as many warnings."""
+    caplog.set_level(logging.CRITICAL, "notary_auth")
 
 
 @pytest.fixture

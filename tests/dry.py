@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
@@ -62,12 +63,13 @@ def visit(client: Client, auth: Any, urls: Sequence[str], respond: Respond, *, f
             session.mount("https://", adapter)
             session.trust_env = False
             auth = client.adapter.NotaryAuth.from_account(auth.account, session=session)
-            return [_outcome(lambda: session.get(url, auth=auth, allow_redirects=follow), expected) for url in urls]
+            get = partial(session.get, auth=auth, allow_redirects=follow)
+            return [_outcome(get, url, expected) for url in urls]
     transport = {httpx: _HttpxTransport, httpx2: _Httpx2Transport}[client.library](respond)
     options = {"transport": transport, "auth": auth, "follow_redirects": follow, "trust_env": False}
     if not client.is_async:
         with client.library.Client(**options) as http:
-            return [_outcome(lambda: http.get(url), expected) for url in urls]
+            return [_outcome(http.get, url, expected) for url in urls]
 
     async def main() -> list[Any]:
         outcomes = []
@@ -82,9 +84,9 @@ def visit(client: Client, auth: Any, urls: Sequence[str], respond: Respond, *, f
     return trio.run(main) if client.name.endswith("trio") else asyncio.run(main())
 
 
-def _outcome(get: Callable[[], Any], expected: tuple[type[Exception], ...]) -> Any:
+def _outcome(get: Callable[[str], Any], url: str, expected: tuple[type[Exception], ...]) -> Any:
     try:
-        return get().status_code
+        return get(url).status_code
     except expected as error:
         return error
 

@@ -74,7 +74,9 @@ def _tricky_urls() -> Iterator[str]:
     for name, port in itertools.product((HOST, EVIL), PORTS):
         yield f"https://{name}{port}/x"
         yield f"https://{EVIL}@{name}{port}/x"
-    for scheme, host in itertools.product(SCHEMES, (HOST, EVIL, f"{HOST}@{EVIL}", f"{EVIL}@{HOST}", "cloud.acronis.com")):
+    for scheme, host in itertools.product(
+        SCHEMES, (HOST, EVIL, f"{HOST}@{EVIL}", f"{EVIL}@{HOST}", "cloud.acronis.com")
+    ):
         yield f"{scheme}{host}/x"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -13,12 +12,7 @@ from .clients import CLIENTS, Client
 from .dry import visit
 from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
 
-pytestmark = pytest.mark.usefixtures("_quiet")
-
-
-@pytest.fixture
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def warm(client: Client) -> Any:
@@ -51,7 +45,19 @@ def test_rule_5_a_redirect_to_any_of_a_thousand_tricky_urls_leads_no_token_away(
 
 
 PIECES = st.sampled_from(
-    [*BETWEEN, *NAMES, *PORTS, EVIL, "https://", "http://", "//", "/", "/x", "cloud.acronis.com", "/api/2/idp/token"]
+    [
+        *BETWEEN,
+        *NAMES,
+        *PORTS,
+        EVIL,
+        "https://",
+        "http://",
+        "//",
+        "/",
+        "/x",
+        "cloud.acronis.com",
+        "/api/2/idp/token",
+    ]
 )
 LOCATIONS = st.lists(PIECES, min_size=1, max_size=6).map("".join) | st.sampled_from(tricky_urls())
 

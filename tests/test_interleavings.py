@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from functools import partial
 
@@ -17,12 +16,7 @@ from .world import FOREIGN, Broken, World, at_random, every_order
 FILES_URL = CLOUD + FILES
 
 
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Thousands of worlds warn thousands of times."""
-    caplog.set_level(logging.CRITICAL, "notary_auth")
-
-
+pytestmark = pytest.mark.usefixtures("quiet")
 LONG = os.environ.get("NOTARY_AUTH_LONG") == "1"
 
 SITUATIONS = {

@@ -114,3 +114,12 @@ def test_a_readdressed_url_is_at_its_new_origin_with_the_same_path_and_query(url
 )
 def test_an_origin_reads_as_its_url(url: str, text: str) -> None:
     assert str(Origin.of(url)) == text
+
+
+@pytest.mark.parametrize(
+    "host", ["eu2-cloud.acronis.com..", ".eu2-cloud.acronis.com", "eu2-cloud..acronis.com", "."]
+)
+def test_a_name_with_an_empty_label_is_nobodys(host: str) -> None:
+    assert Origin.of(f"https://{host}/") is None
+    with pytest.raises(ValueError, match="plain host name"):
+        Origin.of_base_url(f"https://{host}")

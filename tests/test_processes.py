@@ -1,0 +1,189 @@
+"""What a process does to a login: spawn, shutdown, atexit, gevent. Each in an interpreter of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notary_auth.sandbox import Sandbox
+
+from .clients import CLIENTS
+
+LOGIN = "/api/2/idp/token"
+ROOT = Path(__file__).parent.parent
+
+PREFACE = """
+import asyncio, atexit, sys, threading, time
+import httpx, requests, trio
+import notary_auth.httpx, notary_auth.requests
+
+cloud = sys.argv[1]
+files = cloud + "/api/notary/v2/stored-files"
+account = notary_auth.Account("JohnSmith", "qwe123QWE", cloud_url=cloud)
+auth = notary_auth.requests.NotaryAuth.from_account(account)
+httpx_auth = notary_auth.httpx.NotaryAuth.from_account(account)
+
+async def get():
+    async with httpx.AsyncClient(auth=httpx_auth, verify=False) as client:
+        return (await client.get(files)).status_code
+
+def until_the_login():
+    while account.server_url is None:
+        time.sleep(0.001)
+"""
+
+
+def run(program: str, notary: Sandbox, preface: str = PREFACE) -> str:
+    """What `program` prints. It must end by itself, in order, and complain about nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", preface + textwrap.dedent(program), notary.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def _get_in_child(index: int, auth: Any, url: str) -> int:
+    return int(CLIENTS[index].get(url, auth).status_code)
+
+
+def test_rule_21_a_spawned_process_logs_in_with_a_pickled_auth(notary: Sandbox, files: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    auths = [client.auth(notary) for client in CLIENTS]
+    for client, auth in zip(CLIENTS, auths, strict=True):
+        client.get(files, auth)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        indexes = range(len(CLIENTS))
+        assert list(pool.map(_get_in_child, indexes, auths, [files] * len(CLIENTS))) == [200] * len(CLIENTS)
+    assert notary.count("login") == 2 * len(CLIENTS), "one of the parent and one of the child, each"
+
+
+SHUTDOWNS = {
+    "daemon thread of requests": """
+        threading.Thread(target=requests.get, args=(files,), kwargs={"auth": auth}, daemon=True).start()
+        until_the_login()
+    """,
+    "daemon thread of asyncio": """
+        threading.Thread(target=lambda: asyncio.run(get()), daemon=True).start()
+        until_the_login()
+    """,
+    "daemon thread of trio": """
+        threading.Thread(target=lambda: trio.run(get), daemon=True).start()
+        until_the_login()
+    """,
+    "daemon threads that wait": """
+        for _ in range(5):
+            threading.Thread(target=requests.get, args=(files,), kwargs={"auth": auth}, daemon=True).start()
+        threading.Thread(target=lambda: asyncio.run(get()), daemon=True).start()
+        until_the_login()
+        time.sleep(0.1)
+    """,
+    "task left behind": """
+        async def main():
+            global left
+            left = asyncio.create_task(get())
+            while account.server_url is None:
+                await asyncio.sleep(0.001)
+        asyncio.run(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("program", SHUTDOWNS.values(), ids=SHUTDOWNS)
+def test_an_interpreter_shuts_down_with_a_login_under_way(notary: Sandbox, program: str) -> None:
+    notary.faults.latency_of[LOGIN] = 0.5
+    assert run(program, notary) == ""
+
+
+def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: Sandbox) -> None:
+    notary.faults.latency_of[LOGIN] = 0.5
+    program = """
+        def work(call):
+            print(call(), flush=True)
+        for call in (lambda: requests.get(files, auth=auth).status_code,
+                     lambda: httpx.get(files, auth=httpx_auth, verify=False).status_code):
+            threading.Thread(target=work, args=(call,)).start()
+        until_the_login()
+    """
+    assert run(program, notary).split() == ["200", "200"]
+    assert notary.count("login") == 1
+
+
+def test_the_last_thing_a_program_does_may_be_its_first_request(notary: Sandbox) -> None:
+    program = "atexit.register(lambda: print(requests.get(files, auth=auth).status_code))"
+    assert run(program, notary) == "200"
+
+
+@pytest.mark.parametrize("call", ["requests.get(files, auth=auth)", "asyncio.run(get())", "trio.run(get)"])
+def test_an_interrupt_in_mid_login_ends_a_program(notary: Sandbox, call: str) -> None:
+    notary.faults.latency_of[LOGIN] = 5
+    program = f"""
+        import os, signal
+        threading.Timer(0.2, lambda: (until_the_login(), os.kill(os.getpid(), signal.SIGINT))).start()
+        try:
+            {call}
+        except KeyboardInterrupt:
+            print("interrupted", account._flights._runway.flight)
+    """
+    assert run(program, notary) == "interrupted None"
+
+
+GREENLETS = """
+        import gevent
+        ticks = 0
+        def tick():
+            global ticks
+            while True:
+                ticks += 1
+                gevent.sleep(0.01)
+        ticking = gevent.spawn(tick)
+        def ask():
+            answers = requests.get(files, auth=auth), httpx.get(files, auth=httpx_auth, verify=False)
+            return tuple(answer.status_code for answer in answers)
+        jobs = [gevent.spawn(ask) for _ in range(20)]
+        gevent.joinall(jobs, timeout=30)
+        print(set(job.value for job in jobs), ticks > 10)
+"""
+
+
+def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary: Sandbox) -> None:
+    pytest.importorskip("gevent")
+    notary.faults.latency_of[LOGIN] = 0.5
+    preface = "from gevent import monkey\nmonkey.patch_all()\n" + PREFACE
+    assert run(GREENLETS, notary, preface) == "{(200, 200)} True"
+    assert notary.count("login") == 1
+
+
+def test_greenlets_of_an_unpatched_program_share_one_login_one_after_the_other(notary: Sandbox) -> None:
+    pytest.importorskip("gevent")
+    notary.faults.latency_of[LOGIN] = 0.5
+    assert run(GREENLETS, notary).startswith("{(200, 200)}")
+    assert notary.count("login") == 1
+
+
+def test_greenlets_that_take_turns_in_mid_login_do_not_wait_for_their_own_thread(notary: Sandbox) -> None:
+    """Without patches, and with a password callable that lets others run: they cannot wait, and log in."""
+    pytest.importorskip("gevent")
+    program = """
+        import gevent
+        def password():
+            gevent.sleep(0.1)
+            return "qwe123QWE"
+        slow = notary_auth.requests.NotaryAuth("JohnSmith", password, cloud_url=cloud)
+        jobs = [gevent.spawn(lambda: requests.get(files, auth=slow).status_code) for _ in range(3)]
+        gevent.joinall(jobs, timeout=30)
+        print([job.value for job in jobs])
+    """
+    assert run(program, notary) == "[200, 200, 200]"
+    assert notary.count("login") <= 3
