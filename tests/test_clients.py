@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -237,6 +238,43 @@ def test_rule_7_an_unreachable_platform_fails_all_after_two_attempts(client: Cli
     assert all(isinstance(error, client.error) for error in errors)
     assert sum(isinstance(error, DiscoveryError) for error in errors) >= 15
     assert len(attempts) <= 5, "two, and some for callers who came late"
+
+
+@pytest.mark.parametrize("client", [each for each in CLIENTS if not each.is_async], ids=str)
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_rule_7_a_leader_whose_thread_raises_hands_over(
+    client: Client, notary: Sandbox, files: str, ending: type[BaseException]
+) -> None:
+    leading, others_wait = threading.Event(), threading.Event()
+
+    def password() -> str:
+        if not leading.is_set():
+            leading.set()
+            others_wait.wait(30)
+            raise ending
+        return notary.password
+
+    auth = client.auth(notary, password=password)
+    ended: list[object] = []
+
+    def lead() -> None:
+        try:
+            client.get(files, auth)
+        except ending as error:
+            ended.append(error)
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    assert leading.wait(30)
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(client.get, files, auth) for _ in range(3)]
+        while not auth.account._flights._runway.flight._bells:
+            time.sleep(0.01)
+        others_wait.set()
+        assert [each.result().status_code for each in waiting] == [200] * 3
+    leader.join()
+    assert len(ended) == 1
+    assert notary.count("login") == 1
 
 
 def test_rule_9_a_wrong_password_is_sent_once(client: Client, notary: Sandbox, files: str) -> None:

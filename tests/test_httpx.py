@@ -8,12 +8,13 @@ import io
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import anyio
 import httpx
 import pytest
-import trio
 
 from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
@@ -198,7 +199,7 @@ def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbo
     assert notary.count("login") <= 2
 
 
-@pytest.mark.parametrize("client", TRIO, ids=str)
+@pytest.mark.parametrize("client", ASYNC, ids=str)
 def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.latency_of[LOGIN] = 0.3
     auth = client.auth(notary)
@@ -208,29 +209,47 @@ def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sand
         async with client.library.AsyncClient(auth=auth) as http:
 
             async def lead() -> None:
-                with trio.move_on_after(0.2):
+                with anyio.move_on_after(0.2):
                     await http.get(files)
 
             async def follow() -> None:
                 while notary.count("lookup") == 0:
-                    await trio.sleep(0.01)
+                    await anyio.sleep(0.01)
                 answers.append((await http.get(files)).status_code)
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(lead)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lead)
                 for _ in range(5):
-                    nursery.start_soon(follow)
+                    tasks.start_soon(follow)
 
     client.run(main)
     assert answers == [200] * 5
+
+
+@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+def test_rule_7_a_leader_that_wait_for_gives_up_hands_over(
+    client: HttpxAsync, notary: Sandbox, files: str
+) -> None:
+    notary.faults.latency_of[LOGIN] = 0.3
+    auth = client.auth(notary)
+
+    async def main() -> list[Any]:
+        async with client.library.AsyncClient(auth=auth) as http:
+            return await asyncio.gather(
+                asyncio.wait_for(http.get(files), 0.2),
+                *(http.get(files) for _ in range(5)),
+                return_exceptions=True,
+            )
+
+    late, *others = client.run(main)
+    assert isinstance(late, asyncio.TimeoutError)
+    assert [response.status_code for response in others] == [200] * 5
 
 
 @pytest.mark.parametrize("client", ASYNC, ids=str)
 def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
-    import anyio
-
     notary.faults.latency_of[LOGIN] = 1
     auth = client.auth(notary)
     answers: list[int] = []
@@ -258,8 +277,9 @@ def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
-    client: HttpxAsync, notary: Sandbox, files: str
+    client: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("notary_auth._account.WAIT_SLICE", 0.2)
     notary.faults.latency_of[LOGIN] = 5
     auth = client.auth(notary)
     loop = asyncio.new_event_loop()
@@ -271,9 +291,14 @@ def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
             await asyncio.sleep(0.01)
 
     loop.run_until_complete(until_the_lookup())
-    loop.close()  # with the leader in it, which is held on to
-    notary.faults.latency_of.clear()
-    assert client.get(files, auth).status_code == 200
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(client.get, files, auth) for _ in range(2)]
+        while not auth.account._flights._runway.flight._bells:
+            time.sleep(0.01)
+        loop.close()  # with the leader in it, which is held on to
+        notary.faults.latency_of.clear()
+        assert client.get(files, auth).status_code == 200
+        assert [each.result().status_code for each in waiting] == [200, 200]
     del leader, http
     gc.collect()
 
@@ -320,6 +345,23 @@ def test_a_hook_that_uses_the_same_auth_does_not_wait_for_itself(
             return int((await http.get(files)).status_code)
 
     assert client.run(main) == 200
+    assert inner == [0, 200]
+
+
+@pytest.mark.parametrize("client", SYNC, ids=str)
+def test_rule_8_a_hook_that_uses_the_same_auth_does_not_wait_for_its_own_thread(
+    client: Client, notary: Sandbox, files: str
+) -> None:
+    auth = client.auth(notary)
+    inner: list[int] = []
+
+    def ask_as_well(request: Any) -> None:
+        if request.url.path == LOGIN and not inner:
+            inner.append(0)
+            inner.append(client.get(files, auth).status_code)
+
+    with client.library.Client(auth=auth, event_hooks={"request": [ask_as_well]}) as http:
+        assert http.get(files).status_code == 200
     assert inner == [0, 200]
 
 

@@ -111,6 +111,43 @@ def test_a_session_that_follows_every_redirect_cannot_follow_that_of_a_control_c
     assert not [call for call in notary.calls if call.host == "foreign host"]
 
 
+class Reentrant(requests.Session):
+    """A session that asks for something with the same auth before it sends what it was given."""
+
+    def __init__(self, url: str, depth: int) -> None:
+        super().__init__()
+        self.inner_auth: NotaryAuth | None = None
+        self.left = depth
+        self.statuses: list[int] = []
+        self._url = url
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        if self.left:
+            self.left -= 1
+            self.statuses.append(requests.get(self._url, auth=self.inner_auth).status_code)
+        return super().send(request, **kwargs)
+
+
+def test_rule_8_a_session_that_uses_the_same_auth_does_not_wait_for_itself(notary: Sandbox, files: str) -> None:
+    with Reentrant(files, depth=3) as session:
+        auth = session.inner_auth = NotaryAuth(
+            notary.username, notary.password, cloud_url=notary.url, session=session
+        )
+        assert requests.get(files, auth=auth).status_code == 200
+        assert session.statuses == [200, 200, 200]
+
+
+def test_rule_8_a_session_that_never_stops_using_the_same_auth_is_an_error(notary: Sandbox, files: str) -> None:
+    with Reentrant(files, depth=10**9) as session:
+        auth = session.inner_auth = NotaryAuth(
+            notary.username, notary.password, cloud_url=notary.url, session=session
+        )
+        with pytest.raises(RecursionError):
+            requests.get(files, auth=auth)
+        session.left = 0
+        assert requests.get(files, auth=auth).status_code == 200, "nobody leads any more"
+
+
 def test_cookies_of_the_cloud_do_not_come_along(notary: Sandbox, auth: NotaryAuth) -> None:
     # Two host names of this machine, as cookies know no ports.
     cloud = notary.url.replace("127.0.0.1", "localhost")
