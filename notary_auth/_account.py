@@ -403,7 +403,7 @@ class Account:
             code = None
             if self._totp is not None:
                 code = yield from self._ask("totp", self._totp)
-                secrets[1:] = [code]
+                secrets.append(code)
             # Once more, since a pause or a prompt may lie in between: one who could not wait logs in as well.
             refusal = self._refusal_of(password, data_center)
             if refusal is not None:

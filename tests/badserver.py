@@ -12,8 +12,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import trustme
+if TYPE_CHECKING:
+    import trustme
 
 LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 TOKEN = "eyJ0eXAi-a-token-that-nobody-may-see"

@@ -35,10 +35,10 @@ class Failure(NamedTuple):
     caller: int
     began_at: float  # seconds of time.monotonic()
     ended_at: float
-    why: object  # the status, or the exception
+    why: object  # the status, or the exception's repr: thousands of tracebacks would be too many
 
     def __repr__(self) -> str:
-        return f"<caller {self.caller}, {self.ended_at - self.began_at:.2f} s: {self.why!r}>"
+        return f"<caller {self.caller}, {self.ended_at - self.began_at:.2f} s: {self.why}>"
 
 
 class Crowd:
@@ -152,7 +152,8 @@ class Crowd:
         if result == 200:
             self._answered[caller] += 1
         else:
-            self.failures.append(Failure(caller, began_at, time.monotonic(), result))
+            why = repr(result) if isinstance(result, Exception) else result
+            self.failures.append(Failure(caller, began_at, time.monotonic(), why))
 
     def _requests_thread(self, caller: int) -> Callable[[], None]:
         def work() -> None:

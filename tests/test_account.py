@@ -6,6 +6,7 @@ import logging
 import pickle
 import socket
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -466,6 +467,29 @@ def test_rule_9_a_password_refused_during_a_pause_is_not_sent_after_it() -> None
     assert isinstance(first.error, CredentialsRefused)
 
 
+def test_rule_9_a_refusal_that_is_not_final_yet_counts_at_its_data_center() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    first = begin(account)
+    second = begin(account)
+    second.send(False)  # cannot wait, and logs in as well
+    second.send(found())
+    second.send(reply(503, b""))
+    assert isinstance(second.step, Sleep)
+    first.send(refused())  # and asks now whether the account has moved
+    second.send(None)
+    assert isinstance(second.error, CredentialsRefused)
+    assert second.paths == [LOOKUP, LOGIN], "the password is not sent once more"
+
+
+def test_rule_9_a_password_is_remembered_salted() -> None:
+    accounts = [new_account(), new_account()]
+    for account in accounts:
+        begin(account).go_on(found(), refused())
+    digests = {account._refusals[0].digest for account in accounts}
+    assert len(digests) == 2
+
+
 def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> None:
     account = logged_in()
     conversation = begin(account)
@@ -541,10 +565,29 @@ def test_rule_10_a_busy_platform_is_asked_three_times(status: int) -> None:
     assert conversation.paths == [LOOKUP, LOOKUP, LOOKUP, LOGIN, LOGIN]
     assert all(0.5 <= pause <= 2 for pause in conversation.pauses)
     assert conversation.pauses[0] <= 1 <= conversation.pauses[1]
-    account = new_account()
-    failed = begin(account).go_on(found(), busy, busy, busy)
+    for answers, error in (((), DiscoveryError), ((found(),), LoginError)):
+        failed = begin(new_account()).go_on(*answers, busy, busy, busy)
+        assert isinstance(failed.error, error)
+        assert failed.error.status == status
+
+
+def test_rule_10_a_look_up_after_a_refusal_is_tried_three_times_too() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    busy = reply(503, b"")
+    failed = begin(account).go_on(refused(), busy, busy, busy)
+    assert isinstance(failed.error, DiscoveryError)
+    account = logged_in()
+    clock_of(account).advance(7200)
+    failed = begin(account).go_on(refused(), found(NEW_HOME), busy, busy, busy)
     assert isinstance(failed.error, LoginError)
-    assert failed.error.status == status
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "pause"), [(2, 0.0, 0.5), (2, 1.0, 1.0), (3, 0.0, 1.0), (3, 1.0, 2.0)]
+)
+def test_rule_10_the_pause_grows_and_is_jittered(attempt: int, jitter: float, pause: float) -> None:
+    assert protocol.pause_before(attempt, jitter) == pause
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
@@ -723,6 +766,46 @@ def test_rule_13_the_lifetime_is_told_by_the_servers_clock(
     assert protocol.read_login(answer, origin, "JohnSmith", [], 5000) == ("token-1", lifetime)
 
 
+@pytest.mark.parametrize(
+    "date", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 09:28:00 +0200", "Wed, 21 Oct 2015 07:28:00 -0000"]
+)
+def test_rule_13_a_date_is_one_in_any_time_zone(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert protocol._parsed_date(date) == 1_445_412_480
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_rule_13_without_a_date_the_local_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 5000.0)
+    account = new_account()
+    hold(account, found(), granted(lifetime=None, expires_on=5600))
+    assert account.token.expires_at == clock_of(account).seconds + 600
+
+
+def test_times_are_from_here_on() -> None:
+    """Each limit to the second: what is good before it is not at it."""
+    account = logged_in()
+    clock_of(account).seconds = account.token.refresh_at
+    assert account.signature(HOME + FILES) is None
+    assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
+    clock_of(account).seconds = account.token.expires_at
+    assert hold(account, granted("token-3")).authorizations == ["Bearer token-3"]
+    conversation = begin(account)
+    clock_of(account).seconds = account.token.expires_at
+    conversation.go_on(401, granted("token-4"), 401)  # no look-up: it had run out, and was not refused
+    assert conversation.authorizations == ["Bearer token-3", "Bearer token-4"]
+    clock_of(account).advance(60)  # the 401 of the fresh one was passed on, as are others for a minute
+    assert hold(account, 401, found(), granted("token-5")).authorizations == ["Bearer token-4", "Bearer token-5"]
+    account = new_account()
+    begin(account).go_on(found(), refused())
+    clock_of(account).advance(300)
+    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+
+
 def test_rule_13_an_unknown_lifetime_lasts_until_a_401() -> None:
     account = new_account()
     hold(account, found(), granted(lifetime=None))
@@ -742,7 +825,6 @@ def test_rule_13_the_lifetime_counts_from_before_the_login() -> None:
 
 def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
     import sys
-    import time
 
     from notary_auth._token import clock
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import trustme
 import urllib3
 
 from notary_auth import DiscoveryError, LoginError, NotaryAuthError, _protocol
@@ -212,6 +211,8 @@ def _no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_bundle")
 @pytest.mark.parametrize("flaw", ["unknown CA", "expired", "wrong host"])
 def test_a_certificate_that_is_not_good(client: Client, flaw: str, tmp_path: Path) -> None:
+    import trustme
+
     ca = trustme.CA()
     certificate = ca.issue_cert(
         "example.org" if flaw == "wrong host" else "127.0.0.1",
@@ -232,6 +233,8 @@ def test_a_certificate_that_is_not_good(client: Client, flaw: str, tmp_path: Pat
 
 @pytest.mark.usefixtures("_no_bundle")
 def test_a_certificate_that_is_good(client: Client, tmp_path: Path) -> None:
+    import trustme
+
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with BadServer(ca.issue_cert("127.0.0.1")) as server:

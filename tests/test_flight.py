@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import pytest
 import trio
 
-from notary_auth import LoginError
+from notary_auth import Account, CredentialsRefused, LoginError
 from notary_auth._flight import Flight, Flights
 from notary_auth._steps import UNSIGNED, Call, Forward, Request, Send, Sleep, Wait
 from notary_auth._waiting import aperform, current_caller, perform
 
+from .core import Conversation, begin, clock_of, found, new_account, refused
+
 VERDICT = LoginError("no")
+
+context: ContextVar[str] = ContextVar("context", default="")
+
+
+def trio_run(coroutine: Any) -> Any:
+    return trio.run(lambda: coroutine)
 
 
 def test_one_flight_is_under_way_at_a_time() -> None:
@@ -117,6 +128,7 @@ def test_waiting_ends_after_its_time() -> None:
     flights = Flights()
     flight, _ = flights.board(current_caller())
     results: list[bool] = []
+    started = time.monotonic()
     thread = threading.Thread(target=lambda: results.append(perform(Wait(flight, 0.05))))
     thread.start()
     thread.join()
@@ -124,6 +136,7 @@ def test_waiting_ends_after_its_time() -> None:
     results.append(asyncio.run(aperform(Wait(flight, 0.05))))
     results.append(trio.run(aperform, Wait(flight, 0.05)))
     assert results == [True, True, True]
+    assert time.monotonic() - started >= 0.15, "each has waited"
     assert perform(Wait(flight, 30)) is False
 
 
@@ -173,3 +186,101 @@ def test_who_is_calling() -> None:
         return found[0]
 
     assert asyncio.run(in_callback()).task is None
+
+
+def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
+    flight, _ = Flights().board(current_caller())
+    asyncio.run(_wait_briefly(flight))
+    (bell,) = flight._bells.values()
+    assert bell._waiting == set()  # type: ignore[attr-defined]
+
+
+async def _wait_briefly(flight: Flight) -> None:
+    await aperform(Wait(flight, 0.01))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio_run])
+def test_a_call_under_an_event_loop_runs_in_a_thread_with_the_tasks_context(run: Any) -> None:
+    async def main() -> tuple[str, threading.Thread]:
+        context.set("mine")
+        result = await aperform(Call(lambda: (context.get(), threading.current_thread())))
+        return result  # type: ignore[no-any-return]
+
+    seen, thread = run(main())
+    assert seen == "mine"
+    assert thread is not threading.current_thread()
+
+
+def test_a_call_does_not_wait_for_the_loops_own_threads() -> None:
+    """They may all be waiting for the very login that the call is a part of."""
+    blocked = threading.Event()
+
+    async def in_asyncio() -> str:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as pool:
+            loop.set_default_executor(pool)
+            waiting = loop.run_in_executor(None, blocked.wait, 30)
+            answer = await asyncio.wait_for(aperform(Call(lambda: threading.current_thread().name)), 10)
+            blocked.set()
+            await waiting
+        return answer  # type: ignore[no-any-return]
+
+    assert asyncio.run(in_asyncio()).startswith("notary-auth")
+
+    async def in_trio() -> object:
+        limiter = trio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = 1
+        await limiter.acquire_on_behalf_of("somebody else")
+        with trio.fail_after(10):
+            return await aperform(Call(lambda: 42))
+
+    assert trio.run(in_trio) == 42
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio_run])
+def test_a_task_that_is_cancelled_does_not_wait_for_its_call(run: Any) -> None:
+    released = threading.Event()
+
+    async def main() -> bool:
+        with anyio.move_on_after(0.05):
+            await aperform(Call(lambda: released.wait(30)))
+        return released.is_set()
+
+    started = time.monotonic()
+    try:
+        assert run(main()) is False
+        assert time.monotonic() - started < 20
+    finally:
+        released.set()
+
+
+def flight_of(account: Account) -> Flight:
+    flight = account._flights._runway.flight
+    assert flight is not None
+    return flight
+
+
+def test_a_verdict_is_no_loss() -> None:
+    account = new_account()
+    leader = begin(account)
+    flight = flight_of(account)
+    leader.go_on(found(), refused())
+    assert (type(flight.verdict), flight.is_lost) == (CredentialsRefused, False)
+
+
+def test_a_leader_that_is_gone_or_waited_for_too_long_is_a_loss() -> None:
+    account = new_account()
+    left: list[Conversation] = []
+    thread = threading.Thread(target=lambda: left.append(begin(account)))
+    thread.start()
+    thread.join()
+    flight = flight_of(account)
+    next_one = begin(account)
+    assert (flight.is_over, flight.is_lost) == (True, True)
+    flight = flight_of(account)
+    late = begin(account)
+    clock_of(account).advance(60)
+    late.send(True)
+    assert (flight.is_over, flight.is_lost) == (True, True)
+    assert flight.leader is not None
+    next_one.close()

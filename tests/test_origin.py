@@ -123,3 +123,23 @@ def test_a_name_with_an_empty_label_is_nobodys(host: str) -> None:
     assert Origin.of(f"https://{host}/") is None
     with pytest.raises(ValueError, match="plain host name"):
         Origin.of_base_url(f"https://{host}")
+
+
+def test_a_port_is_from_1_to_65535() -> None:
+    assert Origin.of("https://x:65535/") == ("https", "x", 65535)
+    assert Origin.of("https://x:1/") == ("https", "x", 1)
+    assert [Origin.of(f"https://x:{port}/") for port in (0, 65536, 99999)] == [None] * 3
+
+
+@pytest.mark.parametrize("rest", ["", "/", ":8443", ":8443/"])
+def test_a_base_url_in_other_than_ascii_letters_keeps_its_port(rest: str) -> None:
+    assert Origin.of_base_url(f"https://b\u00fccher.example{rest}") == (
+        "https",
+        "xn--bcher-kva.example",
+        8443 if ":" in rest else None,
+    )
+
+
+def test_a_base_url_that_idna_cannot_encode_is_none() -> None:
+    with pytest.raises(ValueError, match="is not an http or https URL of a plain host name"):
+        Origin.of_base_url("https://" + 64 * "\u00fc" + ".example")

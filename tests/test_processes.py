@@ -158,7 +158,6 @@ GREENLETS = """
 
 
 def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary: Sandbox) -> None:
-    pytest.importorskip("gevent")
     notary.faults.latency_of[LOGIN] = 0.5
     preface = "from gevent import monkey\nmonkey.patch_all()\n" + PREFACE
     assert run(GREENLETS, notary, preface) == "{(200, 200)} True"
@@ -166,7 +165,6 @@ def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary:
 
 
 def test_greenlets_of_an_unpatched_program_share_one_login_one_after_the_other(notary: Sandbox) -> None:
-    pytest.importorskip("gevent")
     notary.faults.latency_of[LOGIN] = 0.5
     assert run(GREENLETS, notary).startswith("{(200, 200)}")
     assert notary.count("login") == 1
@@ -174,7 +172,6 @@ def test_greenlets_of_an_unpatched_program_share_one_login_one_after_the_other(n
 
 def test_greenlets_that_take_turns_in_mid_login_do_not_wait_for_their_own_thread(notary: Sandbox) -> None:
     """Without patches, and with a password callable that lets others run: they cannot wait, and log in."""
-    pytest.importorskip("gevent")
     program = """
         import gevent
         def password():

@@ -53,7 +53,7 @@ def test_a_crowd_of_all_clients_logs_in_once_for_each_thing_that_happens(
         notary.faults.clock_offset = 7300  # the server's clock leaps past the token's end
         crowd.settle()
         assert counts(notary) == (4, 4)
-    assert crowd.failures == []
+    assert crowd.failures[:3] == []
 
 
 def lag(client: HttpxAsync, auth: Any, urls: Sequence[str]) -> float:
@@ -179,6 +179,7 @@ class Weather:
         with self._crowd.excused():
             self._answer_next(status, {"Retry-After": "0"}, body, self._dice.randint(1, 9))
             self._await_none_left()
+            self._crowd.settle(1)  # whoever comes now may still be told what the last of them was answered
 
     def _refusal(self) -> None:
         with self._crowd.excused():
@@ -187,6 +188,7 @@ class Weather:
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
             self._await_none_left(self._account.forget)
             self._account.forget()
+            self._crowd.settle(1)
 
     def _answer_next(self, status: int, headers: dict[str, str], body: bytes, times: int) -> None:
         path = self._dice.choice([LOOKUP, LOGIN])
@@ -224,6 +226,6 @@ def test_a_soak_loses_no_request_that_the_platform_could_have_answered(
         f"{len(crowd.failures):,} failed with nobody to answer them, {len(crowd.lost)} lost; "
         + ", ".join(f"{count} times {kind}" for kind, count in weather.befell.items())
     )
-    assert crowd.lost == []
+    assert crowd.lost[:3] == []
     assert crowd.answered > 20 * seconds
     assert notary.account().failures == 0

@@ -1,0 +1,105 @@
+"""The wire format in small: bodies on their way in, and what a token's header shows. The rules test the rest."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from math import inf
+from typing import Any
+
+import pytest
+
+from notary_auth import _protocol as protocol
+from notary_auth._origin import Origin
+from notary_auth._protocol import REPLY_LIMIT, Body, Secret
+from notary_auth._steps import Reply
+from notary_auth._token import Bearer, Token
+
+from .core import found, granted
+
+HOME = Origin("https", "eu2-cloud.acronis.com", None)
+
+
+def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
+    body = Body()
+    assert body.take(b"x" * REPLY_LIMIT)
+    assert not body.take(b"y")
+    assert bytes(body) == b"x" * REPLY_LIMIT + b"y"
+    assert not body.is_late
+
+
+def test_of_a_body_without_end_no_more_is_taken_than_it_takes() -> None:
+    taken: list[int] = []
+
+    def chunks() -> Any:
+        while True:
+            taken.append(1)
+            yield b" " * (REPLY_LIMIT // 4)
+
+    assert len(bytes(Body().take_all(chunks()))) == REPLY_LIMIT * 5 // 4
+    assert len(taken) == 5
+
+
+def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    body, patient = Body(30), Body()
+    now = 130.0
+    assert body.take(b"{")
+    now = 130.1
+    assert not body.take(b"}")
+    assert (body.is_late, bytes(body)) == (True, b"{}")
+    assert patient.take(b"{}")
+    now = inf
+    assert patient.take(b"{}")
+
+
+def test_a_reply_of_just_a_mebibyte_is_read() -> None:
+    document = b'{"server_url": "https://eu2-cloud.acronis.com"}'
+    reply = Reply(200, {}, document + b" " * (REPLY_LIMIT - len(document)))
+    assert protocol.read_lookup(reply, HOME, "JohnSmith") == HOME
+    assert protocol.read_lookup(found(), HOME, "JohnSmith") == HOME
+
+
+@pytest.mark.parametrize("lifetime", [0.25, 1, 7200])
+def test_a_lifetime_may_be_short(lifetime: float) -> None:
+    assert protocol.read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == ("token-1", lifetime)
+
+
+def test_a_login_is_a_form_in_utf_8() -> None:
+    request = protocol.login_request(HOME, "Jürgen", Secret("a b&ü"), Secret("123456"))
+    assert request.body == b"grant_type=password&username=J%C3%BCrgen&password=a+b%26%C3%BC&totp_code=123456"
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+def test_a_header_hides_its_token_wherever_it_is_kept() -> None:
+    header: Any = Bearer("secret")
+    assert (header, header.encode("latin-1")) == ("Bearer secret", b"Bearer secret")
+    for each in (header, header.encode()):
+        assert copy.deepcopy(each) is each
+        assert pickle.loads(pickle.dumps(each)) == ("Bearer ***" if isinstance(each, str) else b"Bearer ***")
+        assert "secret" not in repr(each) + repr(pickle.dumps(each))
+
+
+def test_a_token_of_unknown_lifetime_is_never_due() -> None:
+    token = Token.issued("token", HOME, 1000.0, None)
+    assert (token.refresh_at, token.expires_at) == (inf, inf)
+
+
+@pytest.mark.parametrize(
+    ("platform", "wanted"),
+    [("linux", "CLOCK_BOOTTIME"), ("darwin", "CLOCK_MONOTONIC"), ("win32", None)],
+)
+def test_rule_13_each_system_has_its_clock(platform: str, wanted: str | None) -> None:
+    program = f"""
+import json, sys, time
+sys.platform = {platform!r}
+from notary_auth._token import clock
+names = {{getattr(time, name): name for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)}}
+print(json.dumps([names[clock.args[0]] if hasattr(clock, "args") else None, clock is time.monotonic, clock() > 0]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [wanted, wanted is None, True]

@@ -1,0 +1,349 @@
+"""What users read: every log record and every error, to the letter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError, _account
+from notary_auth._protocol import Body, Secret, flaw_of_text
+from notary_auth._steps import Answer, Forward, Reply, Request, Send, Signature, Wait
+from notary_auth._token import Bearer
+
+from .core import (
+    CLOUD,
+    FILES,
+    HOME,
+    answered,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hold,
+    logged_in,
+    new_account,
+    refused,
+    reply,
+)
+
+LOOKUP_URL, LOGIN_URL = f"{CLOUD}/api/1/accounts", f"{HOME}/api/2/idp/token"
+NOBODY_FINDS = f"cannot find the data center of 'JohnSmith': {LOOKUP_URL} answered "
+LOGIN_FAILED = f"the login of 'JohnSmith' failed: {LOGIN_URL} answered with a reply that "
+AT_HOME = f"the login of 'JohnSmith' at {HOME}"
+
+
+def failed_lookup(answer: Reply) -> NotaryAuthError:
+    error = begin(new_account()).go_on(answer).error
+    assert error is not None
+    return error
+
+
+def failed_login(answer: Reply, **arguments: Any) -> NotaryAuthError:
+    error = begin(new_account(**arguments)).go_on(found(), answer).error
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (reply(299, None), "299 without an explanation that could be read"),
+        (reply(300, None), "300, a redirect, which is not followed with credentials"),
+        (reply(399, None), "399, a redirect, which is not followed with credentials"),
+        (reply(400, None), "400 without an explanation that could be read"),
+        (reply(200, b"<html>"), "with a reply that is not JSON"),
+        (reply(200, []), "with a reply that is not a JSON object"),
+        (reply(200, b"{}" + b" " * (1024 * 1024)), "with a reply that is larger than 1 MiB"),
+        (reply(200, {})._replace(is_late=True), "with a reply that takes too long"),
+        (reply(200, {}), "with a reply that has no server_url that is a string"),
+        (found(5), "with a reply that has no server_url that is a string"),
+        (
+            found("ftp://x"),
+            "with a reply that has a server_url that is not an http or https URL of a plain host name",
+        ),
+        (
+            found("https://u@x"),
+            "with a reply that has a server_url that must not have a user name or password in it",
+        ),
+        (found("https://x/y"), "with a reply that has a server_url that must not have a path, query or fragment"),
+        (found("https://x:0"), "with a reply that has a server_url that has an impossible host or port"),
+        (found("http://x"), "with a reply that has a server_url without TLS"),
+    ],
+)
+def test_a_look_up_that_fails(answer: Reply, text: str) -> None:
+    error = failed_lookup(answer)
+    assert str(error) == NOBODY_FINDS + text
+    assert (error.status, error.error, error.error_description, error.url) == (
+        answer.status,
+        None,
+        None,
+        LOOKUP_URL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (reply(200, b"<html>"), "is not JSON"),
+        (reply(200, {}), "has no access_token that is a string"),
+        (granted("a b"), "has an access_token with characters that RFC 6750 does not allow"),
+        (granted(token_type="mac"), "has a token_type other than bearer"),
+        (granted(expires_on="1"), "has an expires_on that is not a number"),
+        (granted(expires_in=True), "has an expires_in that is not a number"),
+    ],
+)
+def test_a_login_that_is_answered_strangely(answer: Reply, text: str) -> None:
+    error = failed_login(answer)
+    assert str(error) == LOGIN_FAILED + text
+    assert (error.status, error.error, error.error_description, error.url) == (200, None, None, LOGIN_URL)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (reply(500, b"<html>"), " failed: the platform answered 500 without an explanation that could be read"),
+        (
+            reply(302, b""),
+            " failed: the platform answered 302, a redirect, which is not followed with credentials",
+        ),
+        (refused("server_error", "Oops", 500), " failed: the platform answered server_error (Oops)"),
+        (
+            reply(500, {"error_description": "Oops"}),
+            " failed: the platform answered 500 without an explanation that could be read",
+        ),
+        (reply(400, {"error": "invalid_request"}), " failed: the platform answered invalid_request"),
+        (
+            reply(403, {"error": 5, "error_description": ["x"]}),
+            " failed: the platform answered 403 without an explanation that could be read",
+        ),
+        (
+            refused("totp_required", "A code"),
+            " needs a TOTP code: totp_required (A code). Pass totp=, a callable that returns the current code.",
+        ),
+        (
+            refused("invalid_totp", "No"),
+            " failed: invalid_totp (No). Check the secret and the clock behind totp=.",
+        ),
+    ],
+)
+def test_a_login_that_fails(answer: Reply, text: str) -> None:
+    assert str(failed_login(answer)) == AT_HOME + text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200 + "…"),
+        ("naïve \N{SNOWMAN}", "naïve \N{SNOWMAN}"),
+        ("\x1b[31m\u202e", "\\x1b[31m\\u202e"),
+        ("a/b c", "***"),
+        ("a%2Fb%20c a%2Fb+c", "*** ***"),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_what_the_platform_says_is_shown(said: object, shown: str | None) -> None:
+    error = failed_login(reply(401, {"error": "access_denied", "error_description": said}), password="a/b c")
+    assert error.error_description == shown
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        (True, "2 attempts of other callers ended without an answer"),
+        (False, "another caller's attempt has not ended in 60 seconds"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_giving_up(lost: bool, reason: str, known: bool) -> None:
+    account = new_account()
+    if known:
+        account = logged_in()
+        clock_of(account).advance(7200)
+    leaders = [begin(account)]
+    waiting = begin(account)
+    if lost:
+        for _ in range(2):
+            leaders[-1].close()
+            leaders.append(begin(account))
+            waiting.send(True)
+    else:
+        clock_of(account).advance(60)
+        waiting.send(True)
+    assert waiting.error is not None
+    what, url = (
+        (AT_HOME, LOGIN_URL) if known else (f"cannot find the data center of 'JohnSmith' at {CLOUD}", LOOKUP_URL)
+    )
+    failed = " failed: " if known else ": "
+    assert str(waiting.error) == what + failed + reason
+    assert waiting.error.url == url
+
+
+WRONG: list[tuple[Callable[[Any], object], type[Exception], str]] = [
+    (lambda wrong: Account(wrong, "p"), TypeError, "username must be a string, not int"),
+    (lambda wrong: Account("", "p"), ValueError, "username is empty"),
+    (
+        lambda wrong: Account("u", wrong),
+        TypeError,
+        "password must be a string or a callable returning one, not int",
+    ),
+    (lambda wrong: Account("u", "\0"), ValueError, "password contains a NUL character"),
+    (
+        lambda wrong: Account("u", "\udfff"),
+        ValueError,
+        "password contains a lone surrogate, which UTF-8 cannot encode",
+    ),
+    (
+        lambda wrong: Account("u", "p", totp=wrong),
+        TypeError,
+        "totp must be a callable returning a code, not int",
+    ),
+    (lambda wrong: Account("u", "p", cloud_url=wrong), TypeError, "cloud_url must be a string, not int"),
+    (
+        lambda wrong: Account("u", "p", cloud_url="x"),
+        ValueError,
+        "cloud_url is not an http or https URL of a plain host name",
+    ),
+    (
+        lambda wrong: Account("u", "p", cloud_url="http://x"),
+        InsecureUrl,
+        "cloud_url must be https: http://x would get the password in clear",
+    ),
+]
+
+
+@pytest.mark.parametrize(("build", "kind", "text"), WRONG, ids=[each[2] for each in WRONG])
+def test_wrong_arguments(build: Callable[[Any], object], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        build(5)
+    assert str(caught.value) == text
+    if isinstance(caught.value, InsecureUrl):
+        assert caught.value.url == "http://x"
+
+
+def test_texts_with_flaws() -> None:
+    assert [flaw_of_text(text) for text in ("ok", "\ud7ff", "\ue000")] == [None] * 3
+    assert flaw_of_text("\ud800") == flaw_of_text("x\udfff")
+    assert flaw_of_text(5) == "must be a string, not int"
+
+
+@pytest.mark.parametrize(
+    ("password", "text"),
+    [
+        (lambda: 5, "what the password callable returned must be a string, not int"),
+        (lambda: 1 / 0, "the password callable raised ZeroDivisionError"),
+    ],
+)
+def test_callables_that_fail(password: Callable[[], Any], text: str) -> None:
+    error = begin(new_account(password=password)).go_on().error
+    assert isinstance(error, LoginError)
+    assert str(error) == text
+
+
+def records(caplog: pytest.LogCaptureFixture) -> list[str]:
+    lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+    caplog.clear()
+    return lines
+
+
+def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level(logging.DEBUG, "notary_auth")
+    account = new_account()
+    hold(account, found(), granted())
+    assert records(caplog) == [
+        f"DEBUG asking <Request GET {LOOKUP_URL}>",
+        f"INFO the data center of 'JohnSmith' is {HOME}",
+        f"DEBUG asking <Request POST {LOGIN_URL}>",
+        f"INFO logged in 'JohnSmith' at {HOME}, token good for 7200 s",
+    ]
+    hold(account, 401, found(), granted("token-2", None), 401)
+    assert records(caplog) == [
+        "DEBUG a token of 'JohnSmith' was refused",
+        f"DEBUG asking <Request GET {LOOKUP_URL}>",
+        f"DEBUG asking <Request POST {LOGIN_URL}>",
+        f"INFO logged in 'JohnSmith' at {HOME}, token good for an unknown time",
+        "WARNING a fresh token of 'JohnSmith' got a 401 too: it is passed on",
+    ]
+    clock_of(account).advance(60)
+    hold(account, answered(401, "token-2", replayable=False))
+    assert records(caplog) == [
+        "DEBUG a token of 'JohnSmith' was refused",
+        "WARNING a 401 is passed on, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
+    ]
+    monkeypatch.setattr(_account, "WARNED_ORIGINS", 2)
+    for url in ("https://a.example/", "/relative", "https://b.example/"):
+        hold(account, url=url)
+    assert records(caplog) == [
+        f"WARNING requests to {what} go out unsigned: it is neither {CLOUD} nor the data center of 'JohnSmith'"
+        for what in ("https://a.example", "URLs of an unusual form")
+    ]
+
+
+def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptureFixture) -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 100)
+    caplog.set_level(logging.DEBUG, "notary_auth")
+    hold(account, reply(500, b""))
+    assert records(caplog)[1:] == [
+        "WARNING the token of 'JohnSmith' was not renewed and is used until its end: "
+        f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
+    ]
+    clock_of(account).advance(50)
+    renewing = begin(account)
+    assert isinstance(renewing.steps.throw(KeyError("secret")), Forward)
+    assert records(caplog)[1:] == [
+        "WARNING the token of 'JohnSmith' was not renewed and is used until its end: KeyError"
+    ]
+    account = new_account()
+    first, second = begin(account), begin(account)
+    assert isinstance(first.step, Send)
+    assert isinstance(second.step, Wait)
+    second.send(False)
+    assert isinstance(second.step, Send)
+    assert records(caplog)[1] == "DEBUG 'JohnSmith' logs in a second time: it cannot wait for the first"
+
+
+def test_reprs() -> None:
+    token = logged_in().token
+    body = Body()
+    body.take(b"secret")
+    assert [
+        repr(Request("GET", f"{LOOKUP_URL}?login=JohnSmith", {}, b"secret")),
+        repr(Answer(401, f"{HOME}{FILES}?secret=1?2", "secret", True)),
+        repr(reply(200, {"secret": 1})),
+        repr(Secret("secret")),
+        repr(token),
+        repr(token.here),
+        repr(token.there),
+        repr(Signature(None, None)),
+        repr(Bearer("secret")),
+        repr(Bearer("secret").encode()),
+        repr(new_account()),
+    ] == [
+        f"<Request GET {LOOKUP_URL}>",
+        f"<Answer 401 from {HOME}{FILES}>",
+        "<Reply 200, 13 bytes>",
+        "<Secret>",
+        f"<Token for {HOME}>",
+        "<Signature with a token, origin None>",
+        f"<Signature with a token, origin {HOME}>",
+        "<Signature without a token, origin None>",
+        "'Bearer ***'",
+        "b'Bearer ***'",
+        f"Account('JohnSmith', cloud_url='{CLOUD}')",
+    ]
+    assert "secret" not in repr(body)
+
+
+def test_a_refusal_is_told_again_in_the_same_words() -> None:
+    account = new_account()
+    texts = {str(begin(account).go_on(*answers).error) for answers in ((found(), refused()), (), ())}
+    assert texts == {
+        f"the platform refused {AT_HOME}: access_denied (Wrong login or password). "
+        "It will not be tried again for 5 minutes unless the password changes."
+    }
+    assert hold(new_account(), found(), granted()).authorizations == ["Bearer token-1"]
