@@ -133,6 +133,7 @@ class Account:
         self._lookup_due = True
         self._refusals: list[_Refusal] = []  # the newest last
         self._pass_401_until = -inf
+        self._spare_until = -inf  # no token is dropped for another body that cannot be sent again
         self._warned: set[Origin | None] = set()
 
     @property
@@ -203,6 +204,10 @@ class Account:
                     return
                 if self.now() < self._pass_401_until:
                     return
+                if not last.replayable:
+                    if self.now() < self._spare_until:
+                        return
+                    self._spare_until = self.now() + PASS_401
                 self._drop(last.authorization)
             if not last.replayable:
                 log.warning(
@@ -277,8 +282,10 @@ class Account:
         if not leads:
             return  # someone has been asked for a new token already, this one is good enough till then
         try:
-            # Once only: a request with a good token in hand does not wait out a Retry-After.
-            yield from self._lead(flight, partial(self._is_replaced, postponed), partial(self._log_in, tries=1))
+            # Once only: a request with a good token in hand does not wait out a Retry-After. So its failure is no
+            # verdict for those who wait because they have no good token any more.
+            log_in = partial(self._log_in, tries=1)
+            yield from self._lead(flight, partial(self._is_replaced, postponed), log_in, shares_verdict=False)
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__
             log.warning("the token of %r was not renewed and is used until its end: %s", self.username, why)
@@ -325,7 +332,13 @@ class Account:
                 if lost == LOST_LEADERS:
                     raise self._given_up(f"{lost} attempts of other callers ended without an answer")
 
-    def _lead(self, flight: Flight, wanted: Callable[[], bool], work: Callable[[], Steps[object]]) -> Steps[None]:
+    def _lead(
+        self,
+        flight: Flight,
+        wanted: Callable[[], bool],
+        work: Callable[[], Steps[object]],
+        shares_verdict: bool = True,
+    ) -> Steps[None]:
         verdict: NotaryAuthError | None = None
         lost = True
         try:
@@ -333,7 +346,7 @@ class Account:
                 yield from work()
             lost = False
         except NotaryAuthError as error:
-            verdict, lost = error.retold(type(error)), False
+            verdict, lost = error.retold(type(error)) if shares_verdict else None, False
             raise
         finally:  # also when the generator is closed: cancelled, timed out, or the platform not reached
             self._flights.land(flight, verdict=verdict, lost=lost)

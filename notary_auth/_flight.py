@@ -56,12 +56,11 @@ class Flight:
     def bell(self, place: Hashable, make: Callable[[], AnyBell]) -> AnyBell | None:
         """The bell that all who wait in `place` share; None if there is nothing to wait for any more."""
         with self._lock:
-            if self.is_over:
-                return None
             bell: Any = self._bells.get(place)
             if bell is None:
                 bell = self._bells[place] = make()
-            return bell  # type: ignore[no-any-return]  # a place always makes the same kind
+            # Looked at last: the garbage collector may have ended the flight in this thread in between.
+            return None if self.is_over else bell
 
     def end(self, verdict: NotaryAuthError | None, lost: bool) -> None:
         with self._lock:

@@ -164,10 +164,11 @@ class HttpxAdapter(Adapter):
                     try:
                         reply = yield control
                     except GeneratorExit:
-                        # Perhaps an event hook that raises at a 401. The password was refused all the same.
-                        if control.extensions["trace"].status == 401:
+                        # Perhaps an event hook that raises at a refusal. The password was refused all the same.
+                        status = control.extensions["trace"].status
+                        if status in protocol.REFUSALS:
                             with suppress(NotaryAuthError):
-                                conversation.send(Reply(401, {}, b""))
+                                conversation.send(Reply(status, {}, b"", is_hidden=True))
                         raise
                     control_calls.append(reply)
                     result = yield from self._reply(control, reply)

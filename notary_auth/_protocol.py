@@ -28,6 +28,7 @@ API_PATH = "/api/notary/v2"
 
 REPLY_LIMIT = 1024 * 1024  # bytes, decoded
 RETRIED = frozenset({429, 502, 503, 504})
+REFUSALS = frozenset({400, 401, 403})
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
 _HEADERS = {"Accept": "application/json", "User-Agent": f"notary-auth/{__version__}"}
@@ -137,8 +138,11 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
         if code == "invalid_totp":
             message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif reply.status == 401 or (reply.status in (400, 403) and error is not None and code != "invalid_request"):
-        # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's.
+    elif reply.status == 401 or (
+        reply.status in REFUSALS and (reply.is_hidden or (error is not None and code != "invalid_request"))
+    ):
+        # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a reply
+        # is hidden, it may be either, and sending a refused password again is the worse mistake.
         kind = CredentialsRefused
         message = (
             f"the platform refused {who}: {said}. "
@@ -258,6 +262,8 @@ def _read_object(reply: Reply) -> tuple[dict[str, Any] | None, str]:
 
 
 def _described(reply: Reply) -> str:
+    if reply.is_hidden:
+        return f"{reply.status}, which an event hook hides: it raises"
     if 300 <= reply.status < 400:
         return f"{reply.status}, a redirect, which is not followed with credentials"
     return f"{reply.status} without an explanation that could be read"

@@ -38,6 +38,7 @@ class Reply(NamedTuple):
     headers: Mapping[str, str]  # looked up by lower-case names
     body: bytes
     is_late: bool = False  # whether the body took too long, and was not read to its end
+    is_hidden: bool = False  # whether nothing but the status is known
 
     def __repr__(self) -> str:  # the body has the token in it
         return f"<Reply {self.status}, {len(self.body)} bytes>"

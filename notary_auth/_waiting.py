@@ -126,12 +126,21 @@ async def _in_trio(step: Step, trio: Any) -> Any:
 
 
 class _ThreadBell:
-    """Wakes all threads that wait."""
+    """Wakes all threads that wait: a gate that each of them goes through, and leaves open behind it.
+
+    Not an Event. The garbage collector may close a forgotten leader's conversation, and so ring, in a thread that
+    is just about to wait, and an Event would then block on the lock that this very thread holds. Releasing a lock
+    never blocks.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        self.ring = self._event.set
-        self.wait = self._event.wait
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self.ring = self._gate.release  # a flight rings once
+
+    def wait(self, seconds: float) -> None:
+        if self._gate.acquire(timeout=seconds):
+            self._gate.release()
 
 
 class _TaskBell:

@@ -894,6 +894,22 @@ def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
     assert conversation.authorizations == ["Bearer token-1"]
 
 
+def test_rule_14_a_renewal_that_fails_is_no_verdict_for_those_who_need_a_token() -> None:
+    """It is tried once only. Whoever waits for it, since the old token has ended meanwhile, has three tries."""
+    account = logged_in()
+    clock_of(account).advance(7200 - 1)
+    renewing = begin(account)
+    clock_of(account).advance(2)
+    waiting = begin(account)
+    assert isinstance(waiting.step, Wait)
+    renewing.send(reply(503, b""))
+    waiting.send(True)
+    assert waiting.error is None
+    first = renewing if isinstance(renewing.step, Send) else waiting
+    first.go_on(reply(503, b""), found(), granted("token-2"))
+    assert first.authorizations == ["Bearer token-2"]
+
+
 def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
@@ -1088,6 +1104,26 @@ def test_rule_16_a_body_that_cannot_be_sent_again_is_not() -> None:
 
 
 # Secrets and life
+
+
+def test_rule_16_bodies_that_cannot_be_sent_again_cause_one_login_a_minute() -> None:
+    """A platform that answers 401 to every upload, whatever its token, is not asked for one each time."""
+    account = logged_in()
+    logins = 0
+    for upload in range(12):
+        conversation = begin(account)
+        if isinstance(conversation.step, Send):
+            logins += 1
+            conversation.send(found())
+            conversation.send(granted(f"token-{upload}"))
+        assert isinstance(conversation.step, Forward)
+        header = conversation.step.signature.authorization
+        conversation.send(Answer(401, HOME + FILES, header, replayable=False))
+        assert conversation.step is None
+        clock_of(account).advance(10)
+    assert logins == 2
+    # One that can be sent again is not held up by them.
+    assert hold(account, 401, found(), granted("new")).authorizations[-1] == "Bearer new"
 
 
 def test_rule_18_nothing_of_a_conversation_shows_a_secret() -> None:

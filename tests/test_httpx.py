@@ -432,9 +432,12 @@ async def _get_async(client: Client, url: str, auth: Any, hooks: dict[str, Any])
 
 
 @pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("status", [400, 401, 403])
 def test_rule_9_a_hook_that_raises_at_the_refusal_does_not_hide_it(
-    client: Client, notary: Sandbox, files: str
+    client: Client, notary: Sandbox, files: str, status: int
 ) -> None:
+    notary.faults.answer_next(LOGIN, status, {}, '{"error": "access_denied"}', times=9)
+
     async def araise(response: Any) -> None:
         response.raise_for_status()
 

@@ -49,7 +49,9 @@ def test_many_orders_of_many_callers(situation: dict[str, bool]) -> None:
     urls = [FILES_URL, HOME + FILES, FILES_URL, FOREIGN + "/x", FILES_URL]
     steps = 0
     for seed in range(20_000 if LONG else 1_000):
-        steps += at_random(partial(World, urls, faults=6, **situation), seed).steps
+        # With many faults, nobody need get a good answer; with few, it is known who must.
+        callers, faults = 2 + seed % 4, 1 + seed % 4
+        steps += at_random(partial(World, urls[:callers], faults=faults, **situation), seed).steps
     print(f"{steps:,} steps")
 
 

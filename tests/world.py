@@ -29,6 +29,7 @@ from .core import CLOUD, FILES, HOME, NEW_HOME, clock_of, found, granted, new_ac
 
 FOREIGN = "https://elsewhere.example"
 LIFETIME = 7200.0
+TIMEOUT = 30.0  # seconds that a client waits for an answer
 HOMES = (HOME, NEW_HOME)
 
 
@@ -70,6 +71,7 @@ class Person:
         self.caller = Caller(self.thread, None, None)  # type: ignore[arg-type]
         self.step: Step | None = None
         self.started = self.ended = self.silent = self.gone = False
+        self.spoiled = False  # whether it may get no good answer, whatever the others get
         self.outcome: object = None
         self.since = 0.0  # when the step was yielded
         self.led_since = 0.0  # when it began to make control calls
@@ -174,7 +176,8 @@ class World:
         self.steps = 0
         self.logins = 0
         self._revoked = False
-        self.spoiled = False  # whether anything happened after which a caller may get no good answer
+        self._busy = self._losses = 0  # how often the platform was busy, and how many leaders may have been lost
+        self.spoiled = False  # whether anything happened after which nobody need get a good answer
         self.story: list[str] = []
         if logged_in or renewing:
             self._log_in_first()
@@ -222,7 +225,7 @@ class World:
             yield Event(f"{name} asks", 0, person.start)
             return
         yield from self._platform(person)
-        yield Event(f"{name} is cancelled", 1, lambda: person.cancel("cancelled"))
+        yield Event(f"{name} is cancelled", 1, partial(self._lose, person, person.cancel, "cancelled"))
         yield Event(f"{name}'s thread dies", 1, lambda: self._die(person))
         if isinstance(person.step, Send) and person.outer is None and person.inner is None:
             yield Event(f"{name}'s event hook asks as well", 1, lambda: self._ask_inside(person))
@@ -238,11 +241,13 @@ class World:
                 yield Event(f"{name} is answered", 0, lambda: person.send(answer(request.url)))
                 if is_login:
                     yield Event(f"{name} is refused", 1, lambda: self._refuse(person, request.url))
-                for text, bad in (("503", reply(503, None)), ("HTML", reply(500, b"<html>"))):
-                    yield Event(f"{name} gets {text}", 1, partial(self._spoil, person.send, bad))
-                yield Event(f"{name}'s call fails (thrown)", 1, lambda: self._spoil(person.throw, NetworkError()))
-                yield Event(f"{name}'s call fails (closed)", 1, lambda: self._spoil(person.cancel, NetworkError()))
-                yield Event(f"{name} hears nothing", 1, partial(self._spoil, setattr, person, "silent", True))
+                yield Event(f"{name} gets 503", 1, lambda: self._put_off(person))
+                yield Event(f"{name} gets HTML", 1, partial(self._spoil, person.send, reply(500, b"<html>")))
+                for text, fail in (("thrown", person.throw), ("closed", person.cancel)):
+                    yield Event(
+                        f"{name}'s call fails ({text})", 1, partial(self._lose, person, fail, NetworkError())
+                    )
+                yield Event(f"{name} hears nothing", 1, partial(self._lose, person, self._silence, person))
             case Forward(signature):
                 yield Event(
                     f"{name}'s request is answered", 0, lambda: person.answered(self._answer(person, signature))
@@ -268,14 +273,20 @@ class World:
                     yield Event(f"{name} looks up", 1, lambda: self._look_up(person))
 
     def _time_goes_by(self) -> Iterator[Event]:
-        """Where nobody else can go on: a time-out, or a look at whether the leader is still there."""
+        """Where nobody else can go on: the next time-out, or look at whether the leader is still there."""
+        coming: list[tuple[float, Event]] = []
         for person in self.people:
             if not person.may_run:
                 continue
+            name = person.name
             if person.silent:
-                yield Event(f"{person.name} times out", 0, partial(self._time_out, person))
+                event = Event(f"{name} times out", 0, partial(self._time_out, person))
+                coming.append((person.since + TIMEOUT, event))
             elif person.is_waiting:
-                yield Event(f"{person.name} looks up", 0, partial(self._look_up, person))
+                event = Event(f"{name} looks up", 0, partial(self._look_up, person))
+                coming.append((person.since + WAIT_SLICE, event))
+        first = min((due for due, _ in coming), default=0.0)
+        yield from (event for due, event in coming if due == first)
 
     def _of_the_world(self) -> Iterator[Event]:
         yield Event("the token is revoked", 1, self._revoke)
@@ -289,6 +300,21 @@ class World:
     def _spoil(self, do: Callable[..., None], *arguments: object) -> None:
         self.spoiled = True
         do(*arguments)
+
+    def _lose(self, person: Person, do: Callable[..., None], *arguments: object) -> None:
+        """What ends one caller's request: the others go on, if it does not happen to the next leader as well."""
+        person.spoiled = True
+        self._losses += 1
+        self.spoiled = self.spoiled or self._losses >= LOST_LEADERS
+        do(*arguments)
+
+    def _silence(self, person: Person) -> None:
+        person.silent = True
+
+    def _put_off(self, person: Person) -> None:
+        self._busy += 1
+        self.spoiled = self.spoiled or self._busy >= TRIES
+        person.send(reply(503, None))
 
     def _lookup(self, _: str) -> Reply:
         return found(self.home)
@@ -326,12 +352,12 @@ class World:
         person.send(True)
 
     def _time_out(self, person: Person) -> None:
-        clock_of(self.account).seconds = max(self.now, person.since + 30)
+        clock_of(self.account).seconds = max(self.now, person.since + TIMEOUT)
         person.silent = False
         person.throw(NetworkError())
 
     def _die(self, person: Person) -> None:
-        self.spoiled = True
+        self.spoiled = True  # it may die with its hook's request, too
         for each in (person, person.outer, person.inner):
             if each is not None and not each.ended:
                 each.gone = True
@@ -422,7 +448,7 @@ class World:
         """Invariants of a world in which nothing can happen any more."""
         for person in self.people:
             self._require(person.ended or person.gone, f"{person.name} is stuck")
-            if not self.spoiled and person.ended and person.outcome != "cancelled":
+            if not self.spoiled and not person.spoiled and person.ended:
                 self._require(person.outcome == 200, f"{person.name} got {person.outcome!r} on a good day")
         flight = self.account._flights._runway.flight
         if flight is not None:
