@@ -153,13 +153,6 @@ class Weather:
         self._await_fresh_token()
         self._notary.move()
 
-    def _await_fresh_token(self) -> None:
-        """A token that ends anyway at this very moment would be the second thing to happen to a request."""
-        deadline = time.monotonic() + 60
-        while not 0.5 < self._account.token.expires_at - self._account.now() < 1.7:
-            assert time.monotonic() < deadline, "no token for a minute"
-            time.sleep(0.01)
-
     def _busy(self) -> None:
         status = self._dice.choice([429, 502, 503, 504])
         self._answer_next(status, {"Retry-After": "0"}, b"", self._dice.randint(1, 2))
@@ -186,9 +179,13 @@ class Weather:
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
             # It stands only where a new look-up has come to the same data center, and is refused there as well.
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
-            self._await_none_left(self._account.forget)
-            self._account.forget()
+            self._await(lambda: not self._notary.faults._next, meanwhile=self._account.forget)
+            # The last of them may be on its way still, and be remembered after all has been forgotten.
+            self._await(self._has_token, meanwhile=self._account.forget)
             self._crowd.settle(1)
+
+    def _has_token(self) -> bool:
+        return self._account.now() < self._account.token.expires_at
 
     def _answer_next(self, status: int, headers: dict[str, str], body: bytes, times: int) -> None:
         path = self._dice.choice([LOOKUP, LOGIN])
@@ -196,12 +193,19 @@ class Weather:
             self._account.forget()  # or nobody would look up
         self._notary.faults.answer_next(path, status, headers, body, times=times)
 
-    def _await_none_left(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def _await_none_left(self) -> None:
+        self._await(lambda: not self._notary.faults._next)
+
+    def _await_fresh_token(self) -> None:
+        """A token that ends anyway at this very moment would be the second thing to happen to a request."""
+        self._await(lambda: 0.5 < self._account.token.expires_at - self._account.now() < 1.7)
+
+    def _await(self, wanted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + 60
-        while self._notary.faults._next:
+        while not wanted():
             assert time.monotonic() < deadline, "nobody asks the platform any more"
-            time.sleep(0.05)
             meanwhile()
+            time.sleep(0.03)
 
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=LONG)])
