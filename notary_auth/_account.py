@@ -18,13 +18,13 @@ with it meanwhile, and also if the renewal fails. Without a good token, the requ
 others wait. A verdict (a refusal, or an answer that is not the platform's) is theirs as well. A leader that is
 lost without one, because it was cancelled or could not reach the platform, hands over to the next; whoever has
 seen two go, or has waited a minute for one, gives up. A caller that its leader depends on, such as a
-synchronous call on the thread whose loop runs the leader, cannot wait, and logs in by itself.
+synchronous call on the thread whose loop runs the leader or a hook of the leader's client, logs in by itself.
 
 **Answer.** A 401 from the account's data center means that the token on the request is not good any more. If it
 is no longer the current one, the request is replayed with the current one. If it is, it is dropped, and the
-request is replayed after a new look-up (the account may have moved) and login. A 401 on a token as fresh as that,
-if it has not run out or been replaced on the way, is about the request and not about the token: it is the
-caller's, and so are further ones for a minute.
+request is replayed after a new look-up (the account may have moved) and login. The token that replaces a refused
+one is doubted until it is seen to work, or for a minute: if it gets a 401 too, that is about the request and not
+about the token. It is the caller's, and so are further ones for a minute.
 
 The token is found in `Account.token` and kept by `_keep`; this is where a store shared by several processes
 has its place.
@@ -42,9 +42,9 @@ from random import random
 from typing import Any
 
 from . import _protocol as protocol
-from ._flight import Flight, Flights
+from ._flight import Flight, Flights, leading
 from ._origin import Origin
-from ._protocol import Secret
+from ._secret import Secret, hides_arguments
 from ._steps import UNSIGNED, Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
 from ._token import NO_TOKEN, Token, clock
 from ._waiting import current_caller
@@ -103,6 +103,7 @@ class Account:
         InsecureUrl: `cloud_url` is plain http to another machine.
     """
 
+    @hides_arguments
     def __init__(
         self,
         username: str,
@@ -132,8 +133,9 @@ class Account:
         self._data_center: Origin | None = None
         self._lookup_due = True
         self._refusals: list[_Refusal] = []  # the newest last
+        self._is_refused = False  # whether the next token is to replace one that got a 401
+        self._doubted_until = -inf  # the token has replaced such a one, and nobody has seen it work
         self._pass_401_until = -inf
-        self._spare_until = -inf  # no token is dropped for another body that cannot be sent again
         self._warned: set[Origin | None] = set()
 
     @property
@@ -193,22 +195,16 @@ class Account:
             answer: for a request that was signed and sent before, what it was answered with.
         """
         last: Answer = answer or (yield Forward((yield from self._signed(url))))
-        renewed = False  # whether the answered request carried a token that was got for it just now
         replays = 0
         while last.status == 401 and self._is_own(last.url):
             # A token that has run out on its way, or been replaced meanwhile, says nothing about the request.
-            if self._is_current(last.authorization) and self.now() < self.token.expires_at:
-                if renewed:
+            if self._is_current(last) and self.now() < self.token.expires_at:
+                if self.now() < self._doubted_until:
                     log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
-                    self._pass_401_until = self.now() + PASS_401
-                    return
+                    self._doubted_until, self._pass_401_until = -inf, self.now() + PASS_401
                 if self.now() < self._pass_401_until:
                     return
-                if not last.replayable:
-                    if self.now() < self._spare_until:
-                        return
-                    self._spare_until = self.now() + PASS_401
-                self._drop(last.authorization)
+                self._drop(last)
             if not last.replayable:
                 log.warning(
                     "a 401 is passed on, since the body cannot be sent again; the next request of %r logs in",
@@ -218,8 +214,9 @@ class Account:
             if replays == REPLAYS:  # somebody on its way changes the header, or others log in all the time
                 return
             replays += 1
-            renewed = self.now() >= self.token.expires_at
             last = yield Forward((yield from self._signed(last.url)))
+        if self._is_current(last):
+            self._doubted_until = -inf
 
     # Address
 
@@ -245,8 +242,7 @@ class Account:
         return path == self._lookup_prefix
 
     def _unsigned(self, origin: Origin | None) -> Signature:
-        if origin != self._cloud and origin not in self._warned and len(self._warned) < WARNED_ORIGINS:
-            self._warned.add(origin)
+        if origin != self._cloud and self._is_new(origin):
             log.warning(
                 "requests to %s go out unsigned: it is neither %s nor the data center of %r",
                 origin or "URLs of an unusual form",
@@ -254,6 +250,14 @@ class Account:
                 self.username,
             )
         return UNSIGNED
+
+    def _is_new(self, origin: Origin | None) -> bool:
+        """Whether this origin has not been warned of yet. From now on it has."""
+        with self._flights.lock:
+            is_new = origin not in self._warned and len(self._warned) < WARNED_ORIGINS
+            if is_new:
+                self._warned.add(origin)
+            return is_new
 
     # Sign
 
@@ -278,35 +282,35 @@ class Account:
             if self.token is not token:
                 return
             self.token = postponed = token.postponed(now)
-        flight, leads = self._flights.board(current_caller())
-        if not leads:
-            return  # someone has been asked for a new token already, this one is good enough till then
         try:
             # Once only: a request with a good token in hand does not wait out a Retry-After. So its failure is no
-            # verdict for those who wait because they have no good token any more.
+            # verdict for those who wait because they have no good token any more. And if somebody else is at it
+            # already, this one is good enough till then.
             log_in = partial(self._log_in, tries=1)
-            yield from self._lead(flight, partial(self._is_replaced, postponed), log_in, shares_verdict=False)
+            yield from self._lead(partial(self._is_replaced, postponed), log_in, shares_verdict=False)
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__
             log.warning("the token of %r was not renewed and is used until its end: %s", self.username, why)
 
     def _is_replaced(self, token: Token) -> bool:
-        return self.token is not token
+        return self.token.here is not token.here  # which the same token has, postponed or not
 
-    def _is_current(self, authorization: str | None) -> bool:
-        return self.token is not NO_TOKEN and self.token.authorization == authorization
+    def _is_current(self, answer: Answer) -> bool:
+        return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
 
-    def _drop(self, authorization: str | None) -> None:
+    def _drop(self, answer: Answer) -> None:
         """Stop using a token that was refused. The account may have moved: look that up before logging in."""
         log.debug("a token of %r was refused", self.username)
         with self._flights.lock:
-            if self._is_current(authorization):
+            if self._is_current(answer):
                 self.token = NO_TOKEN
-                self._lookup_due = True
+                self._lookup_due = self._is_refused = True
 
     def _keep(self, token: Token, data_center: Origin) -> None:
         with self._flights.lock:
             self.token = token
+            self._doubted_until = self.now() + PASS_401 if self._is_refused else -inf
+            self._is_refused = False
             # Known already, unless somebody has called `forget` meanwhile.
             self._data_center = data_center
             self._addresses |= {data_center}
@@ -319,10 +323,10 @@ class Account:
         """Have `work` done by one caller at a time until `wanted` holds: by leading it, or by waiting."""
         lost = 0
         while not wanted():
-            flight, leads = self._flights.board(current_caller())
-            if leads:
-                yield from self._lead(flight, wanted, work)
-            elif not (yield from self._wait(flight)):
+            flight = yield from self._lead(wanted, work)
+            if flight is None:
+                continue
+            if not (yield from self._wait(flight)):
                 log.debug("%r logs in a second time: it cannot wait for the first", self.username)
                 yield from work()
             elif flight.verdict is not None and not wanted():
@@ -333,26 +337,35 @@ class Account:
                     raise self._given_up(f"{lost} attempts of other callers ended without an answer")
 
     def _lead(
-        self,
-        flight: Flight,
-        wanted: Callable[[], bool],
-        work: Callable[[], Steps[object]],
-        shares_verdict: bool = True,
-    ) -> Steps[None]:
+        self, wanted: Callable[[], bool], work: Callable[[], Steps[object]], shares_verdict: bool = True
+    ) -> Steps[Flight | None]:
+        """Have `work` done, unless somebody is at it already: then return the flight, to be waited for."""
+        flight = Flight(current_caller())
         verdict: NotaryAuthError | None = None
         lost = True
-        try:
+        led_already = leading.get()
+        led_now = (*led_already, flight)
+        try:  # from before the boarding on: an interrupt leaves no flight behind that nobody leads
+            under_way = self._flights.board(flight)
+            if under_way is not None:
+                return under_way
+            leading.set(led_now)
             if not wanted():  # the flight before this one may have landed in between
                 yield from work()
             lost = False
+            return None
         except NotaryAuthError as error:
             verdict, lost = error.retold(type(error)) if shares_verdict else None, False
             raise
         finally:  # also when the generator is closed: cancelled, timed out, or the platform not reached
             self._flights.land(flight, verdict=verdict, lost=lost)
+            if leading.get() is led_now:  # the garbage collector may end this in somebody else's context
+                leading.set(led_already)
 
     def _wait(self, flight: Flight) -> Steps[bool]:
         """Wait until `flight` is over. False: this caller cannot."""
+        if flight in leading.get():  # a hook or a callable of the leader's asks, whatever thread or task it is in
+            return False
         deadline = self.now() + PATIENCE
         while not flight.is_over:
             if flight.leader.is_gone:
@@ -426,13 +439,14 @@ class Account:
         self._lookup_due = True  # after a failure, which only a success takes back
         reply, sent_at = yield from self._call(build, tries)
         try:
-            access_token, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
+            authorization, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
         except CredentialsRefused as error:
             # Kept at once, not when it is final: whatever happens in between, the password was refused here.
             refusal = _Refusal(password, data_center, self.now() + REFUSAL_KEPT, error)
-            self._refusals = [*self._refusals, refusal][-REFUSALS_KEPT:]
+            with self._flights.lock:
+                self._refusals = [*self._refusals, refusal][-REFUSALS_KEPT:]
             return refusal
-        self._keep(Token.issued(access_token, data_center, sent_at, lifetime), data_center)
+        self._keep(Token.issued(authorization, data_center, sent_at, lifetime), data_center)
         log.info(
             "logged in %r at %s, token good for %s",
             self.username,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from ._account import CLOUD_URL, Account
+from ._secret import hides_arguments
 from ._steps import Step, Steps
 from .errors import NotaryAuthError
 
@@ -33,6 +34,7 @@ class Adapter:
 
     _errors: ClassVar[dict[type[NotaryAuthError], type[NotaryAuthError]]]
 
+    @hides_arguments
     def __init__(
         self,
         username: str,
@@ -44,8 +46,11 @@ class Adapter:
         try:
             account = Account(username, password, cloud_url=cloud_url, totp=totp)
         except NotaryAuthError as error:
-            raise self._own(error) from None
-        self._adopt(account)
+            own = self._own(error)
+        else:
+            self._adopt(account)
+            return
+        raise own
 
     def _adopt(self, account: Account) -> None:
         self._account = account

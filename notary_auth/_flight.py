@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from threading import RLock, Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -63,7 +64,10 @@ class Flight:
             return None if self.is_over else bell
 
     def end(self, verdict: NotaryAuthError | None, lost: bool) -> None:
+        """End it, and wake all who wait for it. The second time, this does nothing."""
         with self._lock:
+            if self.is_over:
+                return
             self.verdict = verdict
             self.is_lost = lost
             self.is_over = True
@@ -73,6 +77,11 @@ class Flight:
                 bell.ring()
             except RuntimeError:  # that loop is closed, so nobody waits there
                 pass
+
+
+#: The flights that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
+#: tasks and worker threads inherit it, which tells those that a leader depends on from those that may wait for it.
+leading: ContextVar[tuple[Flight, ...]] = ContextVar("notary_auth.leading", default=())
 
 
 class _Runway:
@@ -107,20 +116,19 @@ class Flights:
         pid = os.getpid()
         return self._runways.get(pid) or self._runways.setdefault(pid, _Runway())
 
-    def board(self, caller: Caller) -> tuple[Flight, bool]:
-        """The flight under way, or a new one led by `caller`; and whether `caller` leads it."""
+    def board(self, flight: Flight) -> Flight | None:
+        """Take off with `flight`. If there is one under way already, do not, and return that."""
         runway = self._runway
         with runway.lock:
-            if runway.flight is not None:
-                return runway.flight, False
-            runway.flight = Flight(caller)
-            return runway.flight, True
+            if runway.flight is not None and not runway.flight.is_over:
+                return runway.flight
+            runway.flight = flight
+            return None
 
     def land(self, flight: Flight, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
-        """End `flight` and wake all who wait for it. The second time for one flight, this does nothing."""
+        """End `flight`, whether it has taken off or not. The second time for one flight, this does nothing."""
+        flight.end(verdict, lost)  # first: an interrupt in between must not leave one that never ends
         runway = self._runway
         with runway.lock:
-            if runway.flight is not flight:
-                return
-            runway.flight = None
-        flight.end(verdict, lost)
+            if runway.flight is flight:
+                runway.flight = None

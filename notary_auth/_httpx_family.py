@@ -185,8 +185,7 @@ class HttpxAdapter(Adapter):
         if response.is_stream_consumed:  # by an event hook of the user's
             return Reply(response.status_code, _lower(response.headers), response.content)
         body = yield _Read(_detached(response), protocol.Body(_read_timeout(control)))
-        decoded = self._decoded(response, bytes(body))
-        return Reply(response.status_code, _lower(response.headers), decoded, body.is_late)
+        return Reply(response.status_code, _lower(response.headers), self._decoded(response, body), body.is_late)
 
     def _read(self, response: Any, body: protocol.Body) -> protocol.Body:
         try:
@@ -214,13 +213,11 @@ class HttpxAdapter(Adapter):
                 pass
         return body
 
-    def _decoded(self, response: Any, raw: bytes) -> bytes:
+    def _decoded(self, response: Any, body: protocol.Body) -> bytes:
         """The body without its Content-Encoding, if it has one."""
-        if len(raw) > protocol.REPLY_LIMIT:
-            return raw
-        # In small pieces, so that a bomb is found out before it has gone off.
-        pieces = (raw[start : start + 1024] for start in range(0, len(raw), 1024))
-        encoded = type(response)(response.status_code, headers=response.headers, content=pieces)
+        if len(body) > protocol.REPLY_LIMIT:
+            return bytes(body)
+        encoded = type(response)(response.status_code, headers=response.headers, content=body.pieces())
         try:
             return bytes(protocol.Body().take_all(encoded.iter_bytes()))
         except self._request_error:
@@ -254,6 +251,8 @@ def _rewind(request: Any) -> bool:
         return request.content is not None  # bytes in memory
     except RuntimeError:  # RequestNotRead: a stream
         stream = request.stream
+    if type(stream).__module__.partition(".")[0] != type(request).__module__.partition(".")[0]:
+        return False  # of the user's own making, whatever it looks like
     fields = getattr(stream, "fields", None)
     if fields is not None:  # multipart, which goes back to the start of its files by itself if they can
         return all(_size(getattr(field, "file", b"")) is not None for field in fields)

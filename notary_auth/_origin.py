@@ -16,7 +16,7 @@ _ORIGIN = re.compile(
     r"""
     (?P<scheme>https?)://
     (?P<userinfo>[a-z0-9._~!$&'()*+,;=:%-]*@)?
-    (?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])
+    (?P<host>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[[0-9a-f:.]+\])
     (?::(?P<port>[0-9]{0,5}))?
     (?P<rest>[/?\#].*)?
     """,
@@ -54,7 +54,7 @@ class Origin(NamedTuple):
         if match["rest"] not in (None, "/"):
             raise ValueError("must not have a path, query or fragment")
         origin = cls._normalized(match["scheme"], match["host"], match["port"])
-        if origin is None:
+        if origin is None or not _is_idna(origin.host):
             raise ValueError("has an impossible host or port")
         return origin
 
@@ -103,6 +103,19 @@ class Origin(NamedTuple):
         if rest is None:
             return f"{self}/"
         return f"{self}{'' if rest[0] == '/' else '/'}{url[rest.start() :]}"
+
+
+def _is_idna(host: str) -> bool:
+    """Whether all labels that say they are encoded names are: clients decode them, and stumble over others."""
+    labels = [label for label in host.split(".") if label.startswith("xn--")]
+    if not labels:
+        return True
+    import idna
+
+    try:
+        return all(map(idna.decode, labels))
+    except idna.IDNAError:
+        return False
 
 
 def _idna_encoded(url: str) -> str:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import inf, isfinite
-from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from ._origin import Origin
+from ._secret import Bearer, Document, Secret
 from ._steps import Reply, Request
 from ._version import __version__
 from .errors import CredentialsRefused, DiscoveryError, LoginError, TotpRequired
@@ -35,18 +35,6 @@ _HEADERS = {"Accept": "application/json", "User-Agent": f"notary-auth/{__version
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
 _SHOWN = 200  # characters of what the platform says that are worth showing
-
-
-class Secret:
-    """A password or a code on its way to the platform. No repr and no traceback with locals shows it."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "<Secret>"
 
 
 def flaw_of_text(value: object) -> str | None:
@@ -95,17 +83,22 @@ def read_lookup(reply: Reply, cloud: Origin, username: str) -> Origin:
 
 
 def login_request(data_center: Origin, username: str, password: Secret, code: Secret | None) -> Request:
-    form = {"grant_type": "password", "username": username, "password": password.value}
-    if code is not None:
-        form["totp_code"] = code.value
     headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-    return Request("POST", f"{data_center}{TOKEN_PATH}", headers, urlencode(form).encode("ascii"))
+    body = urlencode(
+        {
+            "grant_type": "password",
+            "username": username,
+            "password": password.value,
+            **({} if code is None else {"totp_code": code.value}),
+        }
+    ).encode("ascii")
+    return Request("POST", f"{data_center}{TOKEN_PATH}", headers, body)
 
 
 def read_login(
     reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret], local_time: float
-) -> tuple[str, float | None]:
-    """The access token in the reply, and its lifetime in seconds, or None if that is not known.
+) -> tuple[Bearer, float | None]:
+    """The access token in the reply, as a header has it, and its lifetime in seconds, or None if not known.
 
     Args:
         local_time: this machine's seconds since the epoch, for a reply that says neither date nor duration.
@@ -117,7 +110,7 @@ def read_login(
     if document is not None:
         flaw = _flaw_of_token(document)
         if not flaw:
-            return document["access_token"], _lifetime(document, reply, local_time)
+            return Bearer(document["access_token"]), _lifetime(document, reply, local_time)
     raise LoginError(
         f"the login of {username!r} failed: {url} answered with a reply that {flaw}", status=reply.status, url=url
     )
@@ -157,12 +150,12 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
     )
 
 
-def _flaw_of_token(document: dict[str, Any]) -> str:
-    access_token, token_type = document.get("access_token"), document.get("token_type")
-    if not isinstance(access_token, str):
+def _flaw_of_token(document: Document) -> str:
+    if not isinstance(document.get("access_token"), str):
         return "has no access_token that is a string"
-    if not _B64TOKEN.fullmatch(access_token):
+    if not _B64TOKEN.fullmatch(document["access_token"]):
         return "has an access_token with characters that RFC 6750 does not allow"
+    token_type = document.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         return "has a token_type other than bearer"
     for name in ("expires_on", "expires_in"):
@@ -180,7 +173,7 @@ def _is_number(value: object) -> bool:
         return False
 
 
-def _lifetime(document: dict[str, Any], reply: Reply, local_time: float) -> float | None:
+def _lifetime(document: Document, reply: Reply, local_time: float) -> float | None:
     """Seconds the token has, by the server's own clock wherever it tells."""
     expires_on, expires_in = document.get("expires_on"), document.get("expires_in")
     date = _parsed_date(reply.headers.get("date"))
@@ -244,21 +237,28 @@ class Body:
         all(map(self.take, chunks))  # no variable ever holds a chunk
         return self
 
+    def pieces(self) -> Iterator[bytes]:
+        """What there is, piece by piece: small ones, so that a bomb is found out before it has gone off."""
+        return (bytes(self._bytes[start : start + 1024]) for start in range(0, len(self._bytes), 1024))
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
     def __bytes__(self) -> bytes:
         return bytes(self._bytes)
 
 
-def _read_object(reply: Reply) -> tuple[dict[str, Any] | None, str]:
+def _read_object(reply: Reply) -> tuple[Document | None, str]:
     """The JSON object in the reply; or None, and what is wrong."""
     if len(reply.body) > REPLY_LIMIT:
         return None, "is larger than 1 MiB"
     if reply.is_late:
         return None, "takes too long"
     try:
-        document = json.loads(reply.body)
+        document = json.loads(reply.body, object_hook=Document)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
         return None, "is not JSON"
-    return (document, "") if isinstance(document, dict) else (None, "is not a JSON object")
+    return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
 
 
 def _described(reply: Reply) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from random import uniform
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ._origin import Origin
+from ._secret import Bearer
 from ._steps import UNSIGNED, Signature
 
 REFRESH_MARGIN = 300.0  # seconds before its end at which a token is renewed, at most
@@ -27,44 +28,6 @@ def _choose_clock() -> Callable[[], float]:
 clock = _choose_clock()
 
 
-class Bearer(str):
-    """The value of an ``Authorization`` header. Its token stays out of reprs and pickles.
-
-    Responses are pickled with their requests, and these with their headers. httpx keeps headers as bytes, which
-    it has from `encode`.
-    """
-
-    _encoded: bytes
-
-    def __new__(cls, access_token: str) -> "Bearer":
-        self = super().__new__(cls, f"Bearer {access_token}")
-        self._encoded = _BearerBytes(str.encode(self, "ascii"))
-        return self
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return self._encoded  # all encodings of headers agree on ASCII
-
-    def __repr__(self) -> str:
-        return "'Bearer ***'"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return str, ("Bearer ***",)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Bearer":
-        return self
-
-
-class _BearerBytes(bytes):
-    def __repr__(self) -> str:
-        return "b'Bearer ***'"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return bytes, (b"Bearer ***",)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_BearerBytes":
-        return self
-
-
 class Token(NamedTuple):
     """An access token (RFC 6750), ready to be put on requests. Times are in seconds of `clock`."""
 
@@ -77,9 +40,8 @@ class Token(NamedTuple):
     there: Signature  # for a request that has to be re-addressed to it
 
     @classmethod
-    def issued(cls, access_token: str, data_center: Origin, now: float, lifetime: float | None) -> "Token":
+    def issued(cls, authorization: Bearer, data_center: Origin, now: float, lifetime: float | None) -> "Token":
         """A token as just handed out, `lifetime` seconds long; None: good until the platform refuses it."""
-        authorization = Bearer(access_token)
         expires_at = inf if lifetime is None else now + lifetime
         margin = 0.0 if lifetime is None else min(REFRESH_MARGIN, lifetime / 10)
         return cls(

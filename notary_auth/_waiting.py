@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._flight import Caller
@@ -71,8 +73,6 @@ def perform(step: Step) -> Any:
 
 async def aperform(step: Step) -> Any:
     """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
-    if isinstance(step, Wait) and step.flight.leader.task is current_caller().task:
-        return False  # an event hook of the leader's own control call, say
     trio = _running_trio()
     return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
 
@@ -96,16 +96,33 @@ async def _in_asyncio(step: Step) -> Any:
 
 
 async def _in_own_thread(function: Callable[[], Any]) -> Any:
-    """Run a function in a thread that nobody else uses: the loop's own may all be waiting for this very login."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-    from contextvars import copy_context
+    """Run a function in a thread that nobody else uses: the loop's own may all be waiting for this very login.
 
-    executor = ThreadPoolExecutor(1, "notary-auth")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(executor, copy_context().run, function)
-    finally:
-        executor.shutdown(wait=False)
+    It is a daemon, so that a prompt that nobody answers any more keeps no program from ending.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            settle = partial(future.set_result, context.run(function))
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is for the task that waits
+            settle = partial(future.set_exception, error)
+        try:
+            loop.call_soon_threadsafe(_settle, future, settle)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    threading.Thread(target=work, name="notary-auth", daemon=True).start()
+    return await future
+
+
+def _settle(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
+    if not future.done():  # its task may have been cancelled meanwhile
+        settle()
 
 
 async def _in_trio(step: Step, trio: Any) -> Any:

@@ -24,6 +24,7 @@ from requests.utils import rewind_body
 from . import _protocol as protocol
 from ._account import CLOUD_URL, Account
 from ._adapter import Adapter, refuse_request
+from ._secret import hides_arguments
 from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
 from ._waiting import perform
 from .errors import in_terms_of
@@ -52,6 +53,7 @@ class NotaryAuth(Adapter, AuthBase):
 
     _errors = in_terms_of(requests.RequestException, globals())
 
+    @hides_arguments
     def __init__(
         self,
         username: str,
@@ -223,7 +225,7 @@ def _answer(response: requests.Response) -> Answer:
 
 def _rewind(request: requests.PreparedRequest) -> bool:
     """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
-    if request.body is None or isinstance(request.body, bytes | str):
+    if request.body is None or isinstance(request.body, bytes | bytearray | memoryview | str):
         return True
     try:
         rewind_body(request)

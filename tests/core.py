@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,7 @@ class Conversation:
     """A conversation under way, and what came of it so far."""
 
     steps: Steps[None]
+    context: Context = field(default_factory=copy_context)  # each caller is a task of its own
     sent: list[Request] = field(default_factory=list)
     signatures: list[Signature] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -85,7 +87,7 @@ class Conversation:
     def send(self, result: object) -> Step | None:
         """Send a result in. Returns the next step; None when it is over, with or without an `error`."""
         try:
-            self.step = self.steps.send(result)
+            self.step = self.context.run(self.steps.send, result)
         except StopIteration:
             self.step = None
         except NotaryAuthError as error:
@@ -101,7 +103,7 @@ class Conversation:
         return self.step
 
     def close(self) -> None:
-        self.steps.close()
+        self.context.run(self.steps.close)
         self.step = None
 
     def go_on(self, *results: Any) -> Conversation:

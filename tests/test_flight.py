@@ -27,36 +27,40 @@ VERDICT = LoginError("no")
 context: ContextVar[str] = ContextVar("context", default="")
 
 
+def taken_off(flights: Flights) -> Flight:
+    flight = Flight(current_caller())
+    assert flights.board(flight) is None
+    return flight
+
+
 def trio_run(coroutine: Any) -> Any:
     return trio.run(lambda: coroutine)
 
 
 def test_one_flight_is_under_way_at_a_time() -> None:
     flights = Flights()
-    first, leads = flights.board(current_caller())
-    assert leads
-    assert flights.board(current_caller()) == (first, False)
+    first, second = Flight(current_caller()), Flight(current_caller())
+    assert flights.board(first) is None
+    assert flights.board(second) is first
     flights.land(first, verdict=VERDICT)
     assert (first.is_over, first.is_lost, first.verdict) == (True, False, VERDICT)
-    second, leads = flights.board(current_caller())
-    assert leads
-    assert second is not first
+    assert flights.board(second) is None
 
 
 def test_a_flight_ends_once() -> None:
     flights = Flights()
-    flight, _ = flights.board(current_caller())
+    flight = taken_off(flights)
     flights.land(flight, lost=True)
     flights.land(flight, verdict=VERDICT)
     assert (flight.is_lost, flight.verdict) == (True, None)
-    other, _ = flights.board(current_caller())
+    other = taken_off(flights)
     flights.land(flight)
     assert not other.is_over
 
 
 def test_nobody_waits_for_what_is_over() -> None:
     flights = Flights()
-    flight, _ = flights.board(current_caller())
+    flight = taken_off(flights)
     flights.land(flight)
     assert flight.bell("place", _ThreadBell) is None
 
@@ -112,7 +116,7 @@ def test_every_kind_of_caller_is_woken() -> None:
             lambda: trio.run(wait_in_trio),
         )
     ]
-    flight.append(flights.board(current_caller())[0])
+    flight.append(taken_off(flights))
     for thread in threads:
         thread.start()
     waiting.wait()
@@ -128,7 +132,7 @@ def test_every_kind_of_caller_is_woken() -> None:
 
 def test_waiting_ends_after_its_time() -> None:
     flights = Flights()
-    flight, _ = flights.board(current_caller())
+    flight = taken_off(flights)
     results: list[bool] = []
     started = time.monotonic()
     thread = threading.Thread(target=lambda: results.append(perform(Wait(flight, 0.05))))
@@ -142,18 +146,9 @@ def test_waiting_ends_after_its_time() -> None:
     assert perform(Wait(flight, 30)) is False
 
 
-def test_a_task_does_not_wait_for_itself() -> None:
-    async def main() -> bool:
-        flight, _ = Flights().board(current_caller())
-        return bool(await aperform(Wait(flight, 30)))
-
-    assert asyncio.run(main()) is False
-    assert trio.run(main) is False
-
-
 def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
     flights = Flights()
-    flight, _ = flights.board(current_caller())
+    flight = taken_off(flights)
 
     async def give_up(wait: Any) -> None:
         await wait
@@ -191,7 +186,7 @@ def test_who_is_calling() -> None:
 
 
 def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
-    flight, _ = Flights().board(current_caller())
+    flight = taken_off(Flights())
     asyncio.run(_wait_briefly(flight))
     (bell,) = flight._bells.values()
     assert bell._waiting == set()  # type: ignore[attr-defined]
@@ -259,7 +254,7 @@ def test_a_task_that_is_cancelled_does_not_wait_for_its_call(run: Any) -> None:
 def ends_at_line(number: int) -> bool:
     """End a flight when a thread that waits for it has come to this line of all it does, in that very thread."""
     flights = Flights()
-    flight, _ = flights.board(current_caller())
+    flight = taken_off(flights)
     lines = itertools.count()
 
     def trace(frame: Any, event: str, _: Any) -> Any:

@@ -152,7 +152,10 @@ def test_a_network_error_is_httpx_own_and_frees_the_leadership(client: Client, n
 
 
 @pytest.mark.parametrize("client", HTTPX, ids=str)
-def test_a_body_of_the_users_own_making_is_not_sent_twice(client: Client, notary: Sandbox, files: str) -> None:
+@pytest.mark.parametrize("looks_like", [{}, {"fields": []}, {"_stream": b""}])
+def test_rule_16_a_body_of_the_users_own_making_is_not_sent_twice(
+    client: Client, notary: Sandbox, files: str, looks_like: dict[str, Any]
+) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     notary.revoke_tokens()
@@ -164,8 +167,10 @@ def test_a_body_of_the_users_own_making_is_not_sent_twice(client: Client, notary
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"x"
 
+    stream = Stream()
+    vars(stream).update(looks_like)
     url = notary.data_center_urls[0] + FILES
-    request = client.library.Request("POST", url, stream=Stream(), headers={"Host": "x", "Content-Length": "1"})
+    request = client.library.Request("POST", url, stream=stream, headers={"Host": "x", "Content-Length": "1"})
     if isinstance(client, HttpxAsync):
 
         async def send() -> Any:
@@ -346,6 +351,51 @@ def test_a_hook_that_uses_the_same_auth_does_not_wait_for_itself(
 
     assert client.run(main) == 200
     assert inner == [0, 200]
+
+
+@pytest.mark.parametrize("client", ASYNC, ids=str)
+def test_rule_8_a_hook_that_asks_in_another_task_does_not_wait_for_itself(
+    client: HttpxAsync, notary: Sandbox, files: str
+) -> None:
+    auth = client.auth(notary)
+    inner: list[int] = []
+
+    async def ask_as_well(request: Any) -> None:
+        if request.url.path != LOGIN or inner:
+            return
+        inner.append(0)
+
+        async def ask() -> None:
+            async with client.library.AsyncClient(auth=auth) as other:
+                inner.append((await other.get(files)).status_code)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+
+    async def main() -> int:
+        async with client.library.AsyncClient(auth=auth, event_hooks={"request": [ask_as_well]}) as http:
+            return int((await http.get(files)).status_code)
+
+    assert client.run(main) == 200
+    assert inner == [0, 200]
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+def test_rule_8_a_password_callable_that_uses_the_same_account_does_not_wait_for_itself(
+    client: Client, notary: Sandbox, files: str
+) -> None:
+    """It asks a vault, with a client that has ``auth=`` set for all it does."""
+    import requests
+
+    import notary_auth.requests
+
+    def password() -> str:
+        vault_auth = notary_auth.requests.NotaryAuth.from_account(auth.account)
+        assert requests.get(f"{notary.foreign_url}/vault", auth=vault_auth).status_code == 200
+        return notary.password
+
+    auth = client.auth(notary, password=password)
+    assert client.get(files, auth).status_code == 200
 
 
 @pytest.mark.parametrize("client", SYNC, ids=str)

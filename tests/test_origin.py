@@ -125,6 +125,14 @@ def test_a_name_with_an_empty_label_is_nobodys(host: str) -> None:
         Origin.of_base_url(f"https://{host}")
 
 
+@pytest.mark.parametrize("label", ["x" * 64, "xn--a-\u00fc", "xn--a--", "xn--0"])
+def test_a_base_url_has_a_name_that_can_be_looked_up(label: str) -> None:
+    assert Origin.of_base_url(f"https://{'x' * 63}.example").host == f"{'x' * 63}.example"
+    assert Origin.of_base_url("https://xn--bcher-kva.example").host == "xn--bcher-kva.example"
+    with pytest.raises(ValueError, match="host"):
+        Origin.of_base_url(f"https://{label}.example")
+
+
 def test_a_port_is_from_1_to_65535() -> None:
     assert Origin.of("https://x:65535/") == ("https", "x", 65535)
     assert Origin.of("https://x:1/") == ("https", "x", 1)

@@ -40,7 +40,7 @@ def until_the_login():
 """
 
 
-def run(program: str, notary: Sandbox, preface: str = PREFACE) -> str:
+def run_program(program: str, notary: Sandbox, preface: str = PREFACE) -> str:
     """What `program` prints. It must end by itself, in order, and complain about nothing."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", preface + textwrap.dedent(program), notary.url],
@@ -103,7 +103,7 @@ SHUTDOWNS = {
 @pytest.mark.parametrize("program", SHUTDOWNS.values(), ids=SHUTDOWNS)
 def test_an_interpreter_shuts_down_with_a_login_under_way(notary: Sandbox, program: str) -> None:
     notary.faults.latency_of[LOGIN] = 0.5
-    assert run(program, notary) == ""
+    assert run_program(program, notary) == ""
 
 
 def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: Sandbox) -> None:
@@ -116,13 +116,13 @@ def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: San
             threading.Thread(target=work, args=(call,)).start()
         until_the_login()
     """
-    assert run(program, notary).split() == ["200", "200"]
+    assert run_program(program, notary).split() == ["200", "200"]
     assert notary.count("login") == 1
 
 
 def test_the_last_thing_a_program_does_may_be_its_first_request(notary: Sandbox) -> None:
     program = "atexit.register(lambda: print(requests.get(files, auth=auth).status_code))"
-    assert run(program, notary) == "200"
+    assert run_program(program, notary) == "200"
 
 
 @pytest.mark.parametrize("call", ["requests.get(files, auth=auth)", "asyncio.run(get())", "trio.run(get)"])
@@ -136,7 +136,25 @@ def test_an_interrupt_in_mid_login_ends_a_program(notary: Sandbox, call: str) ->
         except KeyboardInterrupt:
             print("interrupted", account._flights._runway.flight)
     """
-    assert run(program, notary) == "interrupted None"
+    assert run_program(program, notary) == "interrupted None"
+
+
+@pytest.mark.parametrize("run", ["asyncio", "trio"])
+def test_a_prompt_that_nobody_answers_keeps_no_program_from_ending(notary: Sandbox, run: str) -> None:
+    program = f"""
+        import os, signal
+        asked = threading.Event()
+        def prompt():
+            asked.set()
+            time.sleep(300)
+        httpx_auth = notary_auth.httpx.NotaryAuth("JohnSmith", prompt, cloud_url=cloud)
+        threading.Thread(target=lambda: (asked.wait(), os.kill(os.getpid(), signal.SIGINT))).start()
+        try:
+            {run}.run(get{"()" if run == "asyncio" else ""})
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    assert run_program(program, notary) == "interrupted"
 
 
 GREENLETS = """
@@ -160,13 +178,13 @@ GREENLETS = """
 def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary: Sandbox) -> None:
     notary.faults.latency_of[LOGIN] = 0.5
     preface = "from gevent import monkey\nmonkey.patch_all()\n" + PREFACE
-    assert run(GREENLETS, notary, preface) == "{(200, 200)} True"
+    assert run_program(GREENLETS, notary, preface) == "{(200, 200)} True"
     assert notary.count("login") == 1
 
 
 def test_greenlets_of_an_unpatched_program_share_one_login_one_after_the_other(notary: Sandbox) -> None:
     notary.faults.latency_of[LOGIN] = 0.5
-    assert run(GREENLETS, notary).startswith("{(200, 200)}")
+    assert run_program(GREENLETS, notary).startswith("{(200, 200)}")
     assert notary.count("login") == 1
 
 
@@ -182,5 +200,5 @@ def test_greenlets_that_take_turns_in_mid_login_do_not_wait_for_their_own_thread
         gevent.joinall(jobs, timeout=30)
         print([job.value for job in jobs])
     """
-    assert run(program, notary) == "[200, 200, 200]"
+    assert run_program(program, notary) == "[200, 200, 200]"
     assert notary.count("login") <= 3

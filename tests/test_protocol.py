@@ -14,9 +14,10 @@ import pytest
 
 from notary_auth import _protocol as protocol
 from notary_auth._origin import Origin
-from notary_auth._protocol import REPLY_LIMIT, Body, Secret
+from notary_auth._protocol import REPLY_LIMIT, Body
+from notary_auth._secret import Bearer, Secret
 from notary_auth._steps import Reply
-from notary_auth._token import Bearer, Token
+from notary_auth._token import Token
 
 from .core import found, granted
 
@@ -66,7 +67,10 @@ def test_a_reply_of_just_a_mebibyte_is_read() -> None:
 
 @pytest.mark.parametrize("lifetime", [0.25, 1, 7200])
 def test_a_lifetime_may_be_short(lifetime: float) -> None:
-    assert protocol.read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == ("token-1", lifetime)
+    assert protocol.read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == (
+        "Bearer token-1",
+        lifetime,
+    )
 
 
 def test_a_login_is_a_form_in_utf_8() -> None:
@@ -85,7 +89,7 @@ def test_a_header_hides_its_token_wherever_it_is_kept() -> None:
 
 
 def test_a_token_of_unknown_lifetime_is_never_due() -> None:
-    token = Token.issued("token", HOME, 1000.0, None)
+    token = Token.issued(Bearer("token"), HOME, 1000.0, None)
     assert (token.refresh_at, token.expires_at) == (inf, inf)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from functools import partial
@@ -54,7 +55,8 @@ def _constructors() -> list[Any]:
     import notary_auth.requests
     from notary_auth._adapter import Adapter
 
-    return [_account.Account.__init__, Adapter.__init__, notary_auth.requests.NotaryAuth.__init__]
+    built = (_account.Account, Adapter, notary_auth.requests.NotaryAuth)
+    return [inspect.unwrap(each.__init__) for each in built]
 
 
 def test_it_has_all_its_blocks() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,18 @@ def test_a_replay_streams_if_the_request_does(notary: Sandbox, files: str, auth:
     assert response._content_consumed is False
     assert b"files" in response.raw.read()
     response.close()
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_rule_16_any_bytes_can_be_sent_again(
+    notary: Sandbox, files: str, auth: NotaryAuth, kind: Callable[[bytes], Any]
+) -> None:
+    requests.get(files, auth=auth)
+    notary.revoke_tokens()
+    form = b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\ncontent\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = requests.post(files, data=kind(form), headers=headers, auth=auth)
+    assert requests.get(f"{files}/{answer.json()['file_id']}/download", auth=auth).content == b"content"
 
 
 def test_rule_18_a_pickled_response_works_on_without_the_hook(

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from notary_auth import NotaryAuthError
+from notary_auth import Account, NotaryAuthError
 from notary_auth.sandbox import Sandbox
 
 from .badserver import LOGIN as LOGIN_PATH
@@ -176,6 +176,62 @@ def test_rule_18_an_error_of_the_network_in_mid_login_shows_no_secret(client: Cl
         with pytest.raises(client.error) as caught:
             client.get(f"{server.url}/api/notary/v2/stored-files", auth)
         assert leaks([*shown_by(caught.value), *log.texts], [PASSWORD, CODE, TOKEN]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"username": ""},
+        {"username": 5},
+        {"password": PASSWORD + "\0"},
+        {"cloud_url": "http://cloud.example"},
+        {"cloud_url": f"https://Jane:{CODE}@cloud.example"},
+        {"totp": CODE},
+        {"colour": "blue"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_rule_18_arguments_that_are_wrong_show_no_secret(client: Client, wrong: dict[str, Any]) -> None:
+    arguments = {"username": "Jane", "password": PASSWORD, **wrong}
+    for build in (client.adapter.NotaryAuth, Account):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            build(**arguments)
+        assert leaks(shown_by(caught.value), [PASSWORD, CODE]) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpx leaves its answer open
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_rule_18_a_logging_filter_that_raises_is_shown_no_secret(
+    client: Client, jane: Sandbox, files: str, log: Everything
+) -> None:
+    """Filters are the users' own code, run in the middle of ours; error reporters then send our locals home."""
+
+    def fail(record: logging.LogRecord) -> bool:
+        if record.getMessage() != message:
+            seen.append(record.getMessage())
+            return True
+        raise VaultError
+
+    seen: list[str] = []
+    message = ""
+    logger = logging.getLogger("notary_auth")
+    logger.addFilter(fail)
+    try:
+        auth = auth_of_jane(client, jane)
+        client.get(files, auth)
+        jane.revoke_tokens()
+        client.get(files, auth)
+        messages = list(dict.fromkeys(seen))
+        assert len(messages) >= 4
+        for message in messages:  # noqa: B007  `fail` looks at it
+            auth.account.forget()
+            with pytest.raises(VaultError) as caught:  # noqa: PT012  whichever of them comes to it
+                for _ in range(2):
+                    client.get(files, auth)
+                    jane.revoke_tokens()
+            assert leaks(shown_by(caught.value), secrets_of(jane)) == []
+    finally:
+        logger.removeFilter(fail)
 
 
 def test_the_search_finds_what_there_is_to_be_found(log: Everything, monkeypatch: pytest.MonkeyPatch) -> None:

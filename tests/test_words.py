@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError, _account
-from notary_auth._protocol import Body, Secret, flaw_of_text
+from notary_auth._protocol import Body, flaw_of_text
+from notary_auth._secret import Bearer, Secret
 from notary_auth._steps import Answer, Forward, Reply, Request, Send, Signature, Wait
-from notary_auth._token import Bearer
 
 from .core import (
     CLOUD,

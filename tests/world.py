@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple
 from unittest import mock
@@ -78,6 +79,7 @@ class Person:
         self.sends = self.forwards = 0
         self.lost: set[Flight] = set()  # that it has waited for since its last request
         self.waited: Flight | None = None
+        self._context = copy_context() if outer is None else outer._context
         self._world = world
         self._split = split  # as requests does it: the answer opens a conversation of its own
         self._steps: Steps[None] | None = None
@@ -126,7 +128,7 @@ class Person:
     def _close(self) -> None:
         assert self._steps is not None
         with self._world.running(self):
-            self._steps.close()
+            self._context.run(self._steps.close)
 
     def _advance(self, go: Callable[[Steps[None]], Step]) -> None:
         assert self._steps is not None
@@ -137,7 +139,7 @@ class Person:
         with world.running(self):
             before = self.step
             try:
-                self.step = go(self._steps)
+                self.step = self._context.run(go, self._steps)
             except StopIteration:
                 self.end(self.outcome)
                 return

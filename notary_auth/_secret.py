@@ -1,0 +1,87 @@
+"""Values that show themselves to nobody: not in a repr, and so not in a traceback that shows local variables.
+
+The arguments and locals of a function are in the tracebacks of all that it raises, and error reporters send them
+home. So no password, code or token is a plain string in a frame of this library while anything is raised there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class Secret:
+    """A password or a code on its way to the platform."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+
+class Document(dict[str, Any]):
+    """A JSON object of the platform's, perhaps with a token in it."""
+
+    def __repr__(self) -> str:
+        return "<Document>"
+
+
+class Bearer(str):
+    """The value of an ``Authorization`` header. Its token stays out of reprs and pickles.
+
+    Responses are pickled with their requests, and these with their headers. httpx keeps headers as bytes, which
+    it has from `encode`.
+    """
+
+    _encoded: bytes
+
+    def __new__(cls, access_token: str) -> Bearer:
+        self = super().__new__(cls, f"Bearer {access_token}")
+        self._encoded = _BearerBytes(str.encode(self, "ascii"))
+        return self
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self._encoded  # all encodings of headers agree on ASCII
+
+    def __repr__(self) -> str:
+        return "'Bearer ***'"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, ("Bearer ***",)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bearer:
+        return self
+
+
+class _BearerBytes(bytes):
+    def __repr__(self) -> str:
+        return "b'Bearer ***'"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytes, (b"Bearer ***",)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _BearerBytes:
+        return self
+
+
+def hides_arguments(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Let no traceback of what `function` raises show its arguments, a password among them."""
+
+    @wraps(function)
+    def hiding(*args: P.args, **kwargs: P.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  raised again below, without the frames that it came from
+            raised = error
+        del args, kwargs
+        raised.__context__ = None
+        raise raised.with_traceback(None)
+
+    return hiding
