@@ -110,7 +110,7 @@ def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: San
     notary.faults.latency_of[LOGIN] = 0.5
     program = """
         def work(call):
-            print(call(), flush=True)
+            print(f"{call()} ", end="", flush=True)  # in one piece, or the lines of two threads could mix
         for call in (lambda: requests.get(files, auth=auth).status_code,
                      lambda: httpx.get(files, auth=httpx_auth, verify=False).status_code):
             threading.Thread(target=work, args=(call,)).start()

@@ -1,26 +1,30 @@
-"""README.rst is kept true: its code is run, against the sandbox in place of the cloud."""
+"""README.rst and docs/ are kept true: their code is run, against the sandbox in place of the cloud."""
 
 from __future__ import annotations
 
 import inspect
+import io
+import logging
 import re
 import textwrap
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from notary_auth import _account
 from notary_auth.sandbox import Sandbox
 
-README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
 
 
-def blocks() -> list[str]:
+def blocks(text: str = README) -> list[str]:
     """The code blocks: what follows a directive and is indented deeper than it."""
-    lines = README.splitlines(keepends=True)
+    lines = text.splitlines(keepends=True)
     found = []
     for number, line in enumerate(lines):
         if line.endswith(".. code:: python\n"):
@@ -68,3 +72,20 @@ def test_it_has_all_its_blocks() -> None:
 )
 def test_it_has_the_two_commands(command: str) -> None:
     assert f"\n    {command}\n" in README
+
+
+def test_the_filter_for_the_clients_logs_hides_what_it_says() -> None:
+    (block,) = blocks((ROOT / "docs" / "security.rst").read_text(encoding="utf-8"))
+    with mock.patch("logging.basicConfig") as configure:
+        names: dict[str, Any] = {}
+        exec(compile(block, "docs/security.rst", "exec"), names)
+    (handler,) = configure.call_args.kwargs["handlers"]
+    handler.stream = io.StringIO()
+    logger = logging.Logger("hpack")
+    logger.addHandler(handler)
+    logger.debug("Adding %s", (b"authorization", b"Bearer eyJ0-geheim+/=="))
+    logger.debug("grant_type=password&username=Jane&password=geheim%209&totp_code=424242")
+    shown = handler.stream.getvalue()
+    assert "geheim" not in shown
+    assert "424242" not in shown
+    assert "username=Jane" in shown
