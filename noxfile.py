@@ -37,9 +37,24 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def long(session: nox.Session) -> None:
-    """What takes minutes: a GiB up and down with every client."""
+    """What takes an hour: every order of the scheduler, a crowd of 1,266, a soak of ten minutes, a GiB up and down."""
     session.install(".[test]")
     session.run("pytest", "-m", "long", "-rP", *session.posargs, env={"NOTARY_AUTH_LONG": "1"})
+
+
+@nox.session(python="3.12")
+def fuzz(session: nox.Session) -> None:
+    """Two minutes for each fuzz target; ``nox -s fuzz -- -max_total_time=3600`` for more."""
+    session.install("-e", ".[fuzz]")
+    for target in ("replies", "origins", "redirects"):
+        session.run("python", "-m", "fuzz", target, *(session.posargs or ["-max_total_time=120"]))
+
+
+@nox.session(python="3.12")
+def mutants(session: nox.Session) -> None:
+    """Mutation testing of the core, half an hour; ``mutmut results`` then lists what survived."""
+    session.install("-e", ".[test]", "mutmut")
+    session.run("mutmut", "run", *session.posargs)
 
 
 @nox.session(python="3.12")

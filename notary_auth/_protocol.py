@@ -125,7 +125,8 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
     said = f"{error} ({description})" if error and description else error or _described(reply)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
-    code = document.get("error") if document else None  # as it came: what is shown may have been cut
+    # As it came, since what is shown may have been cut, or had a password in it.
+    code = document["error"] if document and error is not None else None
     if code in _TOTP_ERRORS:
         kind = TotpRequired
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."

@@ -116,6 +116,10 @@ def test_a_login_that_is_answered_strangely(answer: Reply, text: str) -> None:
         ),
         (reply(400, {"error": "invalid_request"}), " failed: the platform answered invalid_request"),
         (
+            reply(403, {"error": ["access_denied"]}),
+            " failed: the platform answered 403 without an explanation that could be read",
+        ),
+        (
             reply(403, {"error": 5, "error_description": ["x"]}),
             " failed: the platform answered 403 without an explanation that could be read",
         ),
