@@ -37,7 +37,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def long(session: nox.Session) -> None:
-    """What takes an hour: every order of the scheduler, a crowd of 1,266, a soak of ten minutes, a GiB up and down."""
+    """What takes long: every order of the scheduler, a crowd of 1,266, ten minutes of soak, a GiB up and down."""
     session.install(".[test]")
     session.run("pytest", "-m", "long", "-rP", *session.posargs, env={"NOTARY_AUTH_LONG": "1"})
 

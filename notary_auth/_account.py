@@ -197,14 +197,8 @@ class Account:
         last: Answer = answer or (yield Forward((yield from self._signed(url))))
         replays = 0
         while last.status == 401 and self._is_own(last.url):
-            # A token that has run out on its way, or been replaced meanwhile, says nothing about the request.
-            if self._is_current(last) and self.now() < self.token.expires_at:
-                if self.now() < self._doubted_until:
-                    log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
-                    self._doubted_until, self._pass_401_until = -inf, self.now() + PASS_401
-                if self.now() < self._pass_401_until:
-                    return
-                self._drop(last)
+            if self._is_about_the_request(last):
+                return
             if not last.replayable:
                 log.warning(
                     "a 401 is passed on, since the body cannot be sent again; the next request of %r logs in",
@@ -215,8 +209,8 @@ class Account:
                 return
             replays += 1
             last = yield Forward((yield from self._signed(last.url)))
-        if self._is_current(last):
-            self._doubted_until = -inf
+        if self._doubted_until > -inf and last.status < 500:  # a gateway's error says nothing about the token
+            self._trust(last)
 
     # Address
 
@@ -295,16 +289,35 @@ class Account:
     def _is_replaced(self, token: Token) -> bool:
         return self.token.here is not token.here  # which the same token has, postponed or not
 
-    def _is_current(self, answer: Answer) -> bool:
-        return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
+    def _is_about_the_request(self, answer: Answer) -> bool:
+        """Whether a 401 is the caller's. If it is about the token, and that is the current one, it is dropped."""
+        with self._flights.lock:
+            token, now = self.token, self.now()
+            # A token that has run out on its way, or been replaced meanwhile, says nothing about the request.
+            if not self._is_current(answer) or now >= token.expires_at:
+                return False
+            is_second = now < self._doubted_until
+            if is_second:
+                self._doubted_until, self._pass_401_until = -inf, now + PASS_401
+            is_passed_on = now < self._pass_401_until
+            if not is_passed_on:
+                self.token = NO_TOKEN
+                # The account may have moved: look that up before logging in.
+                self._lookup_due = self._is_refused = True
+        if is_second:
+            log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
+        elif not is_passed_on:
+            log.debug("a token of %r was refused", self.username)
+        return is_passed_on
 
-    def _drop(self, answer: Answer) -> None:
-        """Stop using a token that was refused. The account may have moved: look that up before logging in."""
-        log.debug("a token of %r was refused", self.username)
+    def _trust(self, answer: Answer) -> None:
+        """A token has been seen to work."""
         with self._flights.lock:
             if self._is_current(answer):
-                self.token = NO_TOKEN
-                self._lookup_due = self._is_refused = True
+                self._doubted_until = -inf
+
+    def _is_current(self, answer: Answer) -> bool:
+        return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
 
     def _keep(self, token: Token, data_center: Origin) -> None:
         with self._flights.lock:
@@ -444,7 +457,8 @@ class Account:
             # Kept at once, not when it is final: whatever happens in between, the password was refused here.
             refusal = _Refusal(password, data_center, self.now() + REFUSAL_KEPT, error)
             with self._flights.lock:
-                self._refusals = [*self._refusals, refusal][-REFUSALS_KEPT:]
+                kept = [each for each in self._refusals if self.now() < each.until]
+                self._refusals = [*kept, refusal][-REFUSALS_KEPT:]
             return refusal
         self._keep(Token.issued(authorization, data_center, sent_at, lifetime), data_center)
         log.info(

@@ -46,11 +46,8 @@ class Adapter:
         try:
             account = Account(username, password, cloud_url=cloud_url, totp=totp)
         except NotaryAuthError as error:
-            own = self._own(error)
-        else:
-            self._adopt(account)
-            return
-        raise own
+            raise self._own(error) from None
+        self._adopt(account)
 
     def _adopt(self, account: Account) -> None:
         self._account = account

@@ -161,14 +161,14 @@ class HttpxAdapter(Adapter):
                     yield _Release(response)
                 if isinstance(step, Send):
                     control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
+                    trace = control.extensions["trace"]  # which a hook may replace
                     try:
                         reply = yield control
                     except GeneratorExit:
                         # Perhaps an event hook that raises at a refusal. The password was refused all the same.
-                        status = control.extensions["trace"].status
-                        if status in protocol.REFUSALS:
+                        if trace.status in protocol.REFUSALS:
                             with suppress(NotaryAuthError):
-                                conversation.send(Reply(status, {}, b"", is_hidden=True))
+                                conversation.send(Reply(trace.status, {}, b"", is_hidden=True))
                         raise
                     control_calls.append(reply)
                     result = yield from self._reply(control, reply)
@@ -361,12 +361,15 @@ def _detached(response: Any) -> Any:
 
 
 class _Trace:
-    """Notes an answer's status as soon as it is there, before any event hook sees it."""
+    """Notes the status of the platform's answer as soon as it is there, before any event hook sees it."""
 
     status: int | None = None
+    _is_a_proxys = False  # whether what comes next is a proxy's answer, to CONNECT
 
     def note(self, event: str, info: Any) -> None:
-        if event.endswith("receive_response_headers.complete"):
+        if event.endswith("receive_response_headers.started"):
+            self._is_a_proxys = info["request"].method == b"CONNECT"
+        elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
             self.status = next(part for part in info["return_value"] if isinstance(part, int))
 
 

@@ -114,7 +114,7 @@ def _is_idna(host: str) -> bool:
 
     try:
         return all(map(idna.decode, labels))
-    except idna.IDNAError:
+    except UnicodeError:  # an IDNAError is one; old versions raise the codec's own
         return False
 
 

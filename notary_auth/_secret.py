@@ -71,6 +71,19 @@ class _BearerBytes(bytes):
         return self
 
 
+def drop_frames(error: BaseException) -> None:
+    """Take the tracebacks from an error of a client's, its causes, contexts, and what it wraps: the locals of its
+    frames have the request in them, and a login's with it."""
+    left: list[object] = [error]
+    seen: set[int] = set()
+    while left:
+        each = left.pop()
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            left += [each.__cause__, each.__context__, *each.args, *vars(each).values()]
+
+
 def hides_arguments(function: Callable[P, Result]) -> Callable[P, Result]:
     """Let no traceback of what `function` raises show its arguments, a password among them."""
 

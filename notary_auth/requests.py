@@ -24,7 +24,7 @@ from requests.utils import rewind_body
 from . import _protocol as protocol
 from ._account import CLOUD_URL, Account
 from ._adapter import Adapter, refuse_request
-from ._secret import hides_arguments
+from ._secret import drop_frames, hides_arguments
 from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
 from ._waiting import perform
 from .errors import in_terms_of
@@ -260,10 +260,12 @@ def _send(session: requests.Session, request: Request) -> Reply:
         bare = prepared.copy()
         bare.body = None  # the request is pickled with the error, and would take the password along
         error.request = bare
+        drop_frames(error)
         raise
     body = protocol.Body(TIMEOUT[1])
     try:
-        # A piece has to be full before it is seen: small ones, so that a slow reply is noticed in time.
+        # A piece has to be full before it is seen, and each of its bytes may take a read time-out: so small ones.
+        # (Pieces of one byte would take 20 ms of processor time for a token.)
         body.take_all(response.iter_content(16))
     except requests.exceptions.ContentDecodingError:
         body = protocol.Body()  # reads as what it is: not JSON

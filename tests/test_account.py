@@ -38,6 +38,8 @@ from .core import (
     HOME,
     NEW_HOME,
     PASSWORD,
+    Clock,
+    Conversation,
     answered,
     begin,
     clock_of,
@@ -1130,6 +1132,56 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
                 crowd[index] = begin(account)
         clock_of(account).advance(0.01)
     assert logins == 1
+
+
+def test_rule_15_a_gateways_error_is_not_seen_as_working() -> None:
+    account = logged_in()
+    hold(account, 401, found(), granted("token-2"), 503)
+    assert hold(account, 401).sent == [], "still doubted"
+
+
+def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
+    """Not by the doubts that another thread has about the next one."""
+    account = logged_in()
+    late = begin(account)
+    clock = clock_of(account)
+
+    class Preempted(Clock):
+        """Whoever looks at it for the first time is overtaken by another thread, which gets a new token."""
+
+        def __call__(self) -> float:
+            if account.now is self:
+                account.now = clock
+                other = threading.Thread(target=replace)
+                other.start()
+                other.join(0.5)
+                threads.append(other)
+            return clock()
+
+    def replace() -> None:
+        other = begin(account, answer=old)
+        if isinstance(other.step, Send):  # else it comes too late
+            other.send(found())
+            other.send(granted("token-2"))
+        replaced.append(other)
+
+    threads: list[threading.Thread] = []
+    replaced: list[Conversation] = []
+    old = answered(401, "token-1")
+    account.now = Preempted()
+    late.send(old)
+    for thread in threads:
+        thread.join()
+    assert late.step is not None, "it is replayed"
+
+
+def test_rule_9_refusals_are_kept_for_five_minutes() -> None:
+    passwords = ["wrong", "wrong too"]
+    account = new_account(password=passwords.pop)
+    begin(account).go_on(found(), refused())
+    clock_of(account).advance(301)
+    begin(account).go_on(found(), refused())
+    assert len(account._refusals) == 1
 
 
 def test_rule_15_a_moved_account_is_followed() -> None:

@@ -78,7 +78,7 @@ FAULTS = [
     ),
     Fault(
         "body that drips",
-        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", itertools.repeat(b"{"), 0.04),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", itertools.repeat(b"{"), 0.3 * TIMEOUT),
         "takes too long",
     ),
     Fault("gzip bomb", send(_compressed(gzip.compress(bytes(50_000_000)))), "larger than 1 MiB"),

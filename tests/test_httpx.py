@@ -19,6 +19,7 @@ import pytest
 from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
 
+from .badserver import BadServer, reply, send
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio
 
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
@@ -507,6 +508,62 @@ def test_rule_9_a_hook_that_raises_at_the_refusal_does_not_hide_it(
         with pytest.raises(CredentialsRefused):
             get()
     assert notary.count("login") == 1
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("status", [400, 401, 403, 407])
+def test_rule_9_a_proxy_that_refuses_a_connection_has_not_refused_the_password(
+    client: Client, status: int
+) -> None:
+    """Its answer to CONNECT is traced like one of the platform's, which was not even reached."""
+    with BadServer() as cloud, BadServer() as proxy:
+        cloud.faults[LOOKUP] = send(reply({"server_url": "https://dc.example"}))
+        proxy.faults["dc.example:443"] = send(reply(status=status))
+        auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=cloud.url)
+        kind = client.library.AsyncHTTPTransport if client.is_async else client.library.HTTPTransport
+
+        async def get() -> None:
+            mounts = {"https://": kind(proxy=proxy.url, verify=False)}
+            async with client.library.AsyncClient(mounts=mounts, auth=auth) as http:
+                await http.get(cloud.url + FILES)
+
+        def get_sync() -> None:
+            mounts = {"https://": kind(proxy=proxy.url, verify=False)}
+            with client.library.Client(mounts=mounts, auth=auth) as http:
+                http.get(cloud.url + FILES)
+
+        for _ in range(2):
+            with pytest.raises(client.library.ProxyError):
+                client.run(get) if isinstance(client, HttpxAsync) else get_sync()
+
+
+@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("traces", [True, False])
+def test_a_hook_that_replaces_the_extensions_does_not_hide_a_network_error(
+    client: Client, notary: Sandbox, traces: bool
+) -> None:
+    def trace(request: Any) -> None:
+        request.extensions = {"trace": lambda *_: None} if traces else {}
+
+    async def ignore(*_: Any) -> None:
+        pass
+
+    async def atrace(request: Any) -> None:
+        request.extensions = {"trace": ignore} if traces else {}
+
+    auth = client.auth(notary)
+    url = notary.api_url
+    notary.stop()
+
+    def get() -> None:
+        if isinstance(client, HttpxAsync):
+            client.run(partial(_get_async, client, url, auth, {"request": [atrace]}))
+            return
+        with client.library.Client(event_hooks={"request": [trace]}) as http:
+            http.get(url, auth=auth)
+
+    with pytest.raises(client.library.ConnectError):
+        get()
 
 
 @pytest.mark.parametrize("client", SYNC, ids=str)

@@ -247,15 +247,16 @@ class Latency(dict[str, float]):
 
 
 def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
-    statuses: list[int] = []
+    sizes: list[int] = []
     with Sandbox() as notary:
         url = f"{notary.foreign_url}/x"
         notary.faults.latency_of = latency = Latency(0.3)
-        asking = threading.Thread(target=lambda: statuses.append(requests.get(url).status_code))
+        notary.faults.answer_next("/x", 200, body=bytes(5_000_000))  # more than what fits in a buffer on the way
+        asking = threading.Thread(target=lambda: sizes.append(len(requests.get(url).content)))
         asking.start()
         assert latency.arrived.wait(30)
     asking.join()
-    assert statuses == [200]
+    assert sizes == [5_000_000]
 
 
 def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.MonkeyPatch) -> None:

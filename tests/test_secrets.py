@@ -19,7 +19,7 @@ from notary_auth.sandbox import Sandbox
 from .badserver import LOGIN as LOGIN_PATH
 from .badserver import TOKEN, BadServer, reset
 from .clients import Client
-from .leaks import leaks, shown_by
+from .leaks import chain, leaks, shown_by
 
 LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 PASSWORD = "geheim & 9€ <"
@@ -137,6 +137,23 @@ def test_rule_18_no_reply_makes_an_error_or_a_log_show_a_secret(
     with pytest.raises(NotaryAuthError) as caught:
         client.get(files, auth_of_jane(client, jane))
     assert leaks([*shown_by(caught.value), *log.texts], secrets_of(jane)) == []
+
+
+def test_rule_18_a_clients_network_error_has_no_frames_with_the_password(client: Client) -> None:
+    """Error reporters send the locals of all frames home, urllib3's with the form in them as well."""
+    with BadServer() as server:
+        server.faults[LOGIN_PATH] = reset(b"")
+        auth: Any = client.adapter.NotaryAuth("Jane", PASSWORD, cloud_url=server.url, totp=lambda: CODE)
+        with pytest.raises(client.error) as caught:
+            client.get(f"{server.url}/api/notary/v2/stored-files", auth)
+    own = Path(__file__).parent
+    shown = [
+        repr(frame.locals)
+        for each in chain(caught.value)
+        for frame in traceback.TracebackException.from_exception(each, capture_locals=True).stack
+        if not Path(frame.filename).is_relative_to(own)
+    ]
+    assert leaks(shown, [PASSWORD, CODE]) == []
 
 
 class VaultError(Exception):

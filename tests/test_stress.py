@@ -108,7 +108,7 @@ def test_rule_14_only_the_one_that_renews_waits_for_a_slow_login(
     client.get(files, auth)
     now = auth.account.now
     auth.account.now = lambda: now() + 7200 - 100
-    notary.faults.latency_of[LOGIN] = 1.0
+    notary.faults.latency_of[LOGIN] = 2.0  # the others have as long to be answered first
     notary.clear()
     answers = client.at_once([files] * 20, auth)
     assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 20
@@ -214,7 +214,7 @@ def test_a_soak_loses_no_request_that_the_platform_could_have_answered(
 ) -> None:
     """Tokens of two seconds, some of the tasks cancelled, and random faults."""
     notary.faults.token_lifetime = 2.0
-    seed = random.SystemRandom().randrange(2**32)
+    seed = random.SystemRandom().randrange(2**32) if IS_LONG else 0
     print(f"seed {seed}")
     account = Account(notary.username, notary.password, cloud_url=notary.url)
     crowd = Crowd(account, files, threads=2, asyncio_tasks=5, trio_tasks=5, pause=0.02, impatience=0.1)

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple
-from unittest import mock
 
-from notary_auth import Account, NotaryAuthError, _account
+from notary_auth import Account, NotaryAuthError, _account, _token
 from notary_auth._account import LOST_LEADERS, PATIENCE, REFUSAL_KEPT, REPLAYS, TRIES, WAIT_SLICE
 from notary_auth._flight import Caller, Flight
 from notary_auth._origin import Origin
@@ -200,8 +200,22 @@ class World:
     def now(self) -> float:
         return clock_of(self.account).seconds
 
-    def running(self, person: Person) -> Any:
-        return mock.patch.object(_account, "current_caller", return_value=person.caller)
+    @contextmanager
+    def running(self, person: Person) -> Iterator[None]:
+        """This person is who calls, and nothing is left to chance: an order happens the same way each time."""
+        replaced = [
+            (_account, "current_caller", lambda: person.caller),
+            (_account, "random", lambda: 0.5),
+            (_token, "uniform", lambda low, high: (low + high) / 2),
+        ]
+        before = [getattr(module, name) for module, name, _ in replaced]
+        for module, name, value in replaced:
+            setattr(module, name, value)
+        try:
+            yield
+        finally:
+            for (module, name, _), value in zip(replaced, before, strict=True):
+                setattr(module, name, value)
 
     # What can happen
 

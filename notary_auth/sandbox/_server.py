@@ -230,7 +230,7 @@ class _Server(uvicorn.Server):
     def stop(self, thread: threading.Thread) -> None:
         """Stop, from any thread, and wait until `thread`, which serves, has ended."""
         self.should_exit = True  # for one that has not started yet
-        if self.started:
+        if self.started and thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join()
 
@@ -247,8 +247,9 @@ class _Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()  # at once where it is idle, else after its answer
-        answering = list(self.server_state.tasks)
-        if answering:
-            _, late = await asyncio.wait(answering, timeout=STOP_LIMIT)
-            for task in late:
-                task.cancel()
+        # A connection is gone when the last of its answer has been sent, and not when its task has ended.
+        deadline = time.monotonic() + STOP_LIMIT
+        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(0.001)
+        for task in list(self.server_state.tasks):
+            task.cancel()
