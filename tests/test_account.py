@@ -28,6 +28,7 @@ from notary_auth import (
     TotpRequired,
 )
 from notary_auth import _protocol as protocol
+from notary_auth._flight import leading
 from notary_auth._origin import Origin
 from notary_auth._steps import UNSIGNED, Answer, Call, Forward, Send, Sleep, Wait
 from notary_auth._token import NO_TOKEN
@@ -399,6 +400,24 @@ def test_rule_7_a_leader_whose_thread_died_is_found_out() -> None:
     assert other.go_on(found(), granted()).authorizations == ["Bearer token-1"]
     abandoned[0].close()
     assert hold(account).authorizations == ["Bearer token-1"]
+
+
+def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
+    """A callable or a hook runs in the leader's context, whatever thread or task it is in."""
+    account = new_account()
+    leader, waiting = begin(account), begin(account)
+    assert isinstance(waiting.step, Wait)
+    assert waiting.step.flight is account._flights._runway.flight
+    inner = Conversation(account.conversation(CLOUD + FILES), leader.context)
+    assert isinstance(inner.start(), Send), "logs in, and does not wait"
+    assert inner.go_on(found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    leader.go_on(found(), granted("token-3"))
+    assert leader.context.run(leading.get) == ()
+    account.forget()
+    other = begin(account)
+    assert isinstance(other.step, Send)
+    late = Conversation(account.conversation(CLOUD + FILES), leader.context)
+    assert isinstance(late.start(), Wait), "that flight is over"
 
 
 def interrupted_at(number: int) -> tuple[str, Account] | None:
@@ -1132,6 +1151,14 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
                 crowd[index] = begin(account)
         clock_of(account).advance(0.01)
     assert logins == 1
+
+
+def test_rule_15_only_the_token_that_replaces_a_refused_one_is_doubted() -> None:
+    account = logged_in()
+    hold(account, 401, found(), granted("token-2"))
+    clock_of(account).advance(7200 - 100)
+    assert hold(account, granted("token-3")).authorizations == ["Bearer token-3"], "renewed"
+    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4"
 
 
 def test_rule_15_a_gateways_error_is_not_seen_as_working() -> None:

@@ -125,12 +125,18 @@ def test_a_name_with_an_empty_label_is_nobodys(host: str) -> None:
         Origin.of_base_url(f"https://{host}")
 
 
-@pytest.mark.parametrize("label", ["x" * 64, "xn--a-\u00fc", "xn--a--", "xn--0"])
+@pytest.mark.parametrize("label", ["x" * 64, "xn--a-\u00fc", "xn--a--", "xn--0", "eu2.xn--0"])
 def test_a_base_url_has_a_name_that_can_be_looked_up(label: str) -> None:
     assert Origin.of_base_url(f"https://{'x' * 63}.example").host == f"{'x' * 63}.example"
     assert Origin.of_base_url("https://xn--bcher-kva.example").host == "xn--bcher-kva.example"
     with pytest.raises(ValueError, match="host"):
         Origin.of_base_url(f"https://{label}.example")
+
+
+@pytest.mark.parametrize("rest", ["?x=1", "#y", "/", "/a?b#c", ""])
+def test_a_readdressed_url_has_a_path(rest: str) -> None:
+    moved = Origin("https", "home.example", None).readdress(f"https://x.example:8443{rest}")
+    assert moved == f"https://home.example{'' if rest.startswith('/') else '/'}{rest}"
 
 
 def test_a_port_is_from_1_to_65535() -> None:
