@@ -18,6 +18,9 @@ FILES_URL = CLOUD + FILES
 
 pytestmark = pytest.mark.usefixtures("quiet")
 LONG = os.environ.get("NOTARY_AUTH_LONG") == "1"
+ORDERS = int(os.environ.get("NOTARY_AUTH_ORDERS", "0")) or None  # at most so many, where all would take too long
+
+MARKS_OF_LONG = [pytest.mark.long, pytest.mark.skipif(not LONG, reason="takes minutes: nox -s long")]
 
 SITUATIONS = {
     "cold": {},
@@ -35,24 +38,25 @@ def test_every_order_of_a_few_callers(situation: dict[str, bool], callers: int, 
     assert run.orders > 1
 
 
-@pytest.mark.long
-@pytest.mark.skipif(not LONG, reason="takes minutes: nox -s long")
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-@pytest.mark.parametrize(("callers", "faults"), [(1, 3), (2, 2), (3, 1)])
+@pytest.mark.parametrize(
+    ("callers", "faults"), [pytest.param(*each, marks=MARKS_OF_LONG) for each in ((1, 3), (2, 2), (3, 1))]
+)
 def test_every_order_with_more_faults(situation: dict[str, bool], callers: int, faults: int) -> None:
-    run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation))
+    run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation), ORDERS)
     print(f"{callers} callers, {faults} faults: {run.orders:,} orders, {run.steps:,} steps")
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-def test_many_orders_of_many_callers(situation: dict[str, bool]) -> None:
+@pytest.mark.parametrize("seeds", [1_000, pytest.param(20_000, marks=MARKS_OF_LONG)])
+def test_many_orders_of_many_callers(situation: dict[str, bool], seeds: int) -> None:
     urls = [FILES_URL, HOME + FILES, FILES_URL, FOREIGN + "/x", FILES_URL]
     steps = 0
-    for seed in range(20_000 if LONG else 1_000):
+    for seed in range(seeds):
         # With many faults, nobody need get a good answer; with few, it is known who must.
         callers, faults = 2 + seed % 4, 1 + seed % 4
         steps += at_random(partial(World, urls[:callers], faults=faults, **situation), seed).steps
-    print(f"{steps:,} steps")
+    print(f"{seeds:,} random orders, {steps:,} steps")
 
 
 def test_an_invariant_that_is_broken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

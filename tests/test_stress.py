@@ -208,7 +208,7 @@ class Weather:
             time.sleep(0.03)
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=LONG)])
+@pytest.mark.parametrize("seconds", [10, pytest.param(int(os.environ.get("NOTARY_AUTH_SOAK", "600")), marks=LONG)])
 def test_a_soak_loses_no_request_that_the_platform_could_have_answered(
     notary: Sandbox, files: str, seconds: int
 ) -> None:
