@@ -523,12 +523,12 @@ def test_rule_9_a_proxy_that_refuses_a_connection_has_not_refused_the_password(
         kind = client.library.AsyncHTTPTransport if client.is_async else client.library.HTTPTransport
 
         async def get() -> None:
-            mounts = {"https://": kind(proxy=proxy.url, verify=False)}
+            mounts = {"https://": kind(proxy=client.library.Proxy(proxy.url), verify=False)}
             async with client.library.AsyncClient(mounts=mounts, auth=auth) as http:
                 await http.get(cloud.url + FILES)
 
         def get_sync() -> None:
-            mounts = {"https://": kind(proxy=proxy.url, verify=False)}
+            mounts = {"https://": kind(proxy=client.library.Proxy(proxy.url), verify=False)}
             with client.library.Client(mounts=mounts, auth=auth) as http:
                 http.get(cloud.url + FILES)
 

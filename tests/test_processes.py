@@ -183,7 +183,7 @@ GREENLETS = """
 
 def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary: Sandbox) -> None:
     notary.faults.latency_of[LOGIN] = 0.5
-    preface = "from gevent import monkey\nmonkey.patch_all()\n" + PREFACE
+    preface = "from gevent import monkey\nmonkey.patch_all()\n" + PREFACE.replace(", trio", "")  # it needs epoll
     assert run_program(GREENLETS, notary, preface) == "{(200, 200)} True"
     assert notary.count("login") == 1
 
