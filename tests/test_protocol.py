@@ -15,7 +15,7 @@ import pytest
 from notary_auth import _protocol as protocol
 from notary_auth._origin import Origin
 from notary_auth._protocol import REPLY_LIMIT, Body
-from notary_auth._secret import Bearer, Secret
+from notary_auth._secret import Bearer, Document, Secret, drop_frames
 from notary_auth._steps import Reply
 from notary_auth._token import Token
 
@@ -30,6 +30,31 @@ def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
     assert not body.take(b"y")
     assert bytes(body) == b"x" * REPLY_LIMIT + b"y"
     assert not body.is_late
+
+
+def test_a_body_comes_in_small_pieces() -> None:
+    body = Body()
+    body.take(bytes(range(256)) * 9)
+    assert [len(piece) for piece in body.pieces()] == [1024, 1024, 256]
+    assert b"".join(body.pieces()) == bytes(body)
+    assert len(body) == 256 * 9
+    assert list(Body().pieces()) == []
+
+
+def test_the_frames_of_a_clients_error_are_dropped_wherever_they_are() -> None:
+    def caught(error: Exception) -> Exception:
+        try:
+            raise error
+        except Exception as raised:
+            return raised
+
+    errors = [caught(ValueError(number)) for number in range(4)]
+    errors[3].reason = errors[0]  # type: ignore[attr-defined]
+    error = caught(ValueError(errors[1], "text"))
+    error.__cause__, error.__context__ = errors[2], errors[3]
+    errors[0].__cause__ = error  # in a circle
+    drop_frames(error)
+    assert [each.__traceback__ for each in (error, *errors)] == [None] * 5
 
 
 def test_of_a_body_without_end_no_more_is_taken_than_it_takes() -> None:
@@ -53,6 +78,7 @@ def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> 
     now = 130.1
     assert not body.take(b"}")
     assert (body.is_late, bytes(body)) == (True, b"{}")
+    assert not Body().is_late
     assert patient.take(b"{}")
     now = inf
     assert patient.take(b"{}")
@@ -71,6 +97,10 @@ def test_a_lifetime_may_be_short(lifetime: float) -> None:
         "Bearer token-1",
         lifetime,
     )
+
+
+def test_a_document_shows_nothing() -> None:
+    assert repr(Document(access_token="secret")) == "<Document>"
 
 
 def test_a_login_is_a_form_in_utf_8() -> None:
