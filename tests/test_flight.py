@@ -58,6 +58,17 @@ def test_a_flight_ends_once() -> None:
     assert not other.is_over
 
 
+def test_a_flight_ends_wherever_it_is() -> None:
+    """After an interrupt, or in a forked child, it may be on no runway: who waits for it must not wait for ever."""
+    flights = Flights()
+    flight = Flight(current_caller())
+    flights.land(flight, lost=True)
+    assert (flight.is_over, flight.is_lost) == (True, True)
+    ended = taken_off(flights)
+    ended.end(None, lost=True)  # and an interrupt, before it was taken from the runway
+    assert taken_off(flights) is not ended
+
+
 def test_nobody_waits_for_what_is_over() -> None:
     flights = Flights()
     flight = taken_off(flights)
