@@ -59,7 +59,7 @@ def test_a_flight_ends_once() -> None:
 
 
 def test_a_flight_ends_wherever_it_is() -> None:
-    """After an interrupt, or in a forked child, it may be on no runway: who waits for it must not wait for ever."""
+    """After an interrupt, or in a forked child, it may be on no runway: nobody must wait for it for ever."""
     flights = Flights()
     flight = Flight(current_caller())
     flights.land(flight, lost=True)
