@@ -25,6 +25,10 @@ _ORIGIN = re.compile(
 
 _REST = re.compile(r"[/?#]")
 
+# What a host of this form is, is an IPv4 address to some parsers (0x7f.1) and a name to others (WHATWG URL, "ends
+# in a number").
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+
 
 class Origin(NamedTuple):
     """Scheme, host and port, normalized: lower case, no default port, no trailing dot, IPv6 without brackets."""
@@ -68,6 +72,8 @@ class Origin(NamedTuple):
                 return None
         else:
             host = host.lower().removesuffix(".")
+            if _ENDS_IN_NUMBER.fullmatch(host) and not _is_ipv4(host):
+                return None
         number = int(port) if port else _DEFAULT_PORTS[scheme]
         if not 0 < number < 65536:
             return None
@@ -103,6 +109,15 @@ class Origin(NamedTuple):
         if rest is None:
             return f"{self}/"
         return f"{self}{'' if rest[0] == '/' else '/'}{url[rest.start() :]}"
+
+
+def _is_ipv4(host: str) -> bool:
+    """Whether this is four decimal numbers, which mean the same to every parser."""
+    try:
+        IPv4Address(host)
+    except AddressValueError:
+        return False
+    return True
 
 
 def _is_idna(host: str) -> bool:
