@@ -12,6 +12,7 @@ from .errors import (
     DiscoveryError,
     InsecureUrl,
     LoginError,
+    LogoutError,
     NotaryAuthError,
     TotpRequired,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "DiscoveryError",
     "InsecureUrl",
     "LoginError",
+    "LogoutError",
     "NotaryAuthError",
     "TotpRequired",
     "__version__",

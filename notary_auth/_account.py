@@ -26,8 +26,13 @@ request is replayed after a new look-up (the account may have moved) and login. 
 one is doubted until it is seen to work, or for a minute: if it gets a 401 too, that is about the request and not
 about the token. It is the caller's, and so are further ones for a minute.
 
-The token is found in `Account.token` and kept by `_keep`; this is where a store shared by several processes
-has its place.
+**Share.** With a store (`_fleet`), the leader of a flight is the only one in this process to ask it, and takes its
+turn with other processes: a token or a refusal that one of them has left is as good as its own. If another
+process logs in, the leader looks again from time to time until that is over; a renewal is left to it. A store
+that fails is no reason to fail.
+
+**Log out.** `farewell` takes off a flight too, so that no login is under way, forgets the tokens here and in the
+store, and has the platform revoke them.
 """
 
 from __future__ import annotations
@@ -39,16 +44,21 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from random import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _protocol as protocol
+from ._extras import needs_extra
+from ._fleet import NO_TURN, Fleet, Shared, Turn
 from ._flight import Flight, Flights, leading
 from ._origin import Origin
-from ._secret import Secret, hides_arguments
+from ._secret import Secret, digest, hides_arguments
 from ._steps import UNSIGNED, Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
 from ._token import NO_TOKEN, Token, clock
 from ._waiting import current_caller
-from .errors import CredentialsRefused, DiscoveryError, InsecureUrl, LoginError, NotaryAuthError
+from .errors import CredentialsRefused, DiscoveryError, InsecureUrl, LoginError, LogoutError, NotaryAuthError
+
+if TYPE_CHECKING:
+    from .stores import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
 
@@ -57,7 +67,10 @@ REFUSALS_KEPT = 10  # refused passwords remembered: callables may return one aft
 PATIENCE = 60.0  # seconds that a caller waits for another one's login
 WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
 LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
-REPLAYS = 2  # of a request, at most: with the current token, and with one that was got for it
+FLEET_PATIENCE = 40.0  # seconds that a leader waits for another process's login; less than `PATIENCE`
+FLEET_PAUSES = 0.05, 0.5  # seconds between two looks at it: from, to
+REPLAYS = 3  # of a request, at most: with the current token, the store's, and one that was got for it
+REFUSED_TOKENS_KEPT = 10  # refused tokens remembered, so that a store does not bring them back
 PASS_401 = 60.0  # seconds for which a 401 is passed on after a fresh token got one
 TRIES = 3  # attempts at a control call, in all
 WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
@@ -74,13 +87,20 @@ class _Refusal:
 
     __slots__ = ("data_center", "digest", "error", "is_final", "salt", "until")
 
-    def __init__(self, password: Secret, data_center: Origin, until: float, error: CredentialsRefused) -> None:
+    def __init__(
+        self,
+        password: Secret,
+        data_center: Origin,
+        until: float,
+        error: CredentialsRefused,
+        is_final: bool = False,
+    ) -> None:
         self.salt = os.urandom(16)
-        self.digest = _digest(password, self.salt)
+        self.digest = digest(password, self.salt)
         self.data_center = data_center
         self.until = until  # on the account's clock
         self.error = error.retold(CredentialsRefused)
-        self.is_final = False
+        self.is_final = is_final
 
 
 class Account:
@@ -96,9 +116,13 @@ class Account:
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
         totp: a callable returning the current TOTP code (RFC 6238) as a string, asked at each login with the
             password, for an account with two-factor authentication.
+        store: a token store (`notary_auth.stores`), to share logins with other processes; None: nothing is shared.
+        offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to renew the access token
+            with that instead of the password and a code.
 
     Raises:
         TypeError: an argument is of the wrong type.
+        ModuleNotFoundError: there is a store, and the extra ``stores`` is not installed.
         ValueError: `username` or `password` is empty or cannot be UTF-8, or `cloud_url` is not such a URL.
         InsecureUrl: `cloud_url` is plain http to another machine.
     """
@@ -111,6 +135,8 @@ class Account:
         *,
         cloud_url: str = CLOUD_URL,
         totp: Callable[[], str] | None = None,
+        store: TokenStore | None = None,
+        offline_access: bool = False,
     ) -> None:
         _check_text("username", username)
         if not callable(password):
@@ -120,7 +146,9 @@ class Account:
         self.username = username
         self._password = password
         self._totp = totp
+        self._offline_access = bool(offline_access)
         self._cloud = _cloud_origin(cloud_url)
+        self._fleet = Fleet(_checked_store(store), username, str(self._cloud))
         self._cloud_prefix = f"{self._cloud}/"
         self._lookup_prefix = f"{self._cloud}{protocol.LOOKUP_PATH}"
         self.now = clock
@@ -130,6 +158,9 @@ class Account:
 
     def _start_over(self) -> None:
         self.token: Token = NO_TOKEN
+        self._refresh_token: Secret | None = None
+        self._refused_tokens: tuple[str, ...] = ()
+        self._takes_stored_refusals = True
         self._data_center: Origin | None = None
         self._lookup_due = True
         self._refusals: list[_Refusal] = []  # the newest last
@@ -159,6 +190,9 @@ class Account:
         """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
         with self._flights.lock:
             self._start_over()
+            self._takes_stored_refusals = (
+                False  # till the next login: it is to be tried, whatever others have seen
+            )
 
     def arguments(self) -> dict[str, Any]:
         """The arguments that build an equal Account, with the credentials among them."""
@@ -167,6 +201,8 @@ class Account:
             "password": self._password,
             "cloud_url": self.cloud_url,
             "totp": self._totp,
+            "store": self._fleet.store,
+            "offline_access": self._offline_access,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -204,6 +240,7 @@ class Account:
                     "a 401 is passed on, since the body cannot be sent again; the next request of %r logs in",
                     self.username,
                 )
+                yield from self._withdraw(last)
                 return
             if replays == REPLAYS:  # somebody on its way changes the header, or others log in all the time
                 return
@@ -265,7 +302,8 @@ class Account:
                 yield from self._renew(token, now)
                 continue
             # "Another token" and not "a good token": one that is expired as it arrives must not make a loop.
-            yield from self._together(partial(self._is_replaced, token), self._log_in)
+            alone = partial(self._log_in, patience=0.0)
+            yield from self._together(partial(self._is_replaced, token), self._log_in, alone)
             token = self.token  # looked at once: another thread may drop it in between
             if token is not NO_TOKEN:
                 return token
@@ -280,7 +318,7 @@ class Account:
             # Once only: a request with a good token in hand does not wait out a Retry-After. So its failure is no
             # verdict for those who wait because they have no good token any more. And if somebody else is at it
             # already, this one is good enough till then.
-            log_in = partial(self._log_in, tries=1)
+            log_in = partial(self._log_in, tries=1, patience=None)
             yield from self._lead(partial(self._is_replaced, postponed), log_in, shares_verdict=False)
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__
@@ -302,6 +340,7 @@ class Account:
             is_passed_on = now < self._pass_401_until
             if not is_passed_on:
                 self.token = NO_TOKEN
+                self._refused_tokens = (*self._refused_tokens, token.authorization)[-REFUSED_TOKENS_KEPT:]
                 # The account may have moved: look that up before logging in.
                 self._lookup_due = self._is_refused = True
         if is_second:
@@ -319,21 +358,33 @@ class Account:
     def _is_current(self, answer: Answer) -> bool:
         return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
 
-    def _keep(self, token: Token, data_center: Origin) -> None:
+    def _keep(self, token: Token, data_center: Origin, doubted_for: float | None = None) -> None:
+        """Use this token from now on. A fresh one is doubted if it replaces a refused one."""
         with self._flights.lock:
             self.token = token
-            self._doubted_until = self.now() + PASS_401 if self._is_refused else -inf
-            self._is_refused = False
+            if doubted_for is None:
+                doubted_for = PASS_401 if self._is_refused else -inf
+                self._is_refused = False
+            self._doubted_until = self.now() + doubted_for
             # Known already, unless somebody has called `forget` meanwhile.
             self._data_center = data_center
             self._addresses |= {data_center}
             self._lookup_due = False
             self._refusals = []
+            self._takes_stored_refusals = True
 
     # Log in
 
-    def _together(self, wanted: Callable[[], bool], work: Callable[[], Steps[object]]) -> Steps[None]:
-        """Have `work` done by one caller at a time until `wanted` holds: by leading it, or by waiting."""
+    def _together(
+        self,
+        wanted: Callable[[], bool],
+        work: Callable[[], Steps[object]],
+        alone: Callable[[], Steps[object]] | None = None,
+    ) -> Steps[None]:
+        """Have `work` done by one caller at a time until `wanted` holds: by leading it, or by waiting.
+
+        A caller that cannot wait does `alone`, which waits for nobody else either.
+        """
         lost = 0
         while not wanted():
             flight = yield from self._lead(wanted, work)
@@ -341,7 +392,7 @@ class Account:
                 continue
             if not (yield from self._wait(flight)):
                 log.debug("%r logs in a second time: it cannot wait for the first", self.username)
-                yield from work()
+                yield from (alone or work)()
             elif flight.verdict is not None and not wanted():
                 raise flight.verdict.retold(type(flight.verdict))
             elif flight.is_lost:
@@ -414,24 +465,116 @@ class Account:
             log.info("the data center of %r is %s", self.username, data_center)
         return data_center
 
-    def _log_in(self, tries: int = TRIES) -> Steps[None]:
-        """Get a token from the data center that holds the account now."""
+    def _log_in(self, tries: int = TRIES, patience: float | None = FLEET_PATIENCE) -> Steps[None]:
+        """Get a token: from the store, for the refresh token, or for the password.
+
+        Args:
+            patience: seconds to wait for another process that is logging in; None: leave it to that one.
+        """
+        if self._fleet.store is None and (yield from self._refresh(NO_TURN, self._refresh_token, tries)):
+            return
         password = yield from self._ask("password", self._password)
         refusal = self._refusal_of(password)
         if refusal is not None:
             raise refusal.error.retold(CredentialsRefused)
+        turn = yield from self._fleet.turn(password)
+        try:
+            if (yield from self._is_for_us(turn, password, patience)):
+                yield from self._log_in_anew(turn, password, tries)
+            yield from turn.end()
+        except NotaryAuthError:
+            yield from turn.end()
+            raise
+        finally:
+            turn.abandon()
+
+    def _is_for_us(self, turn: Turn, password: Secret, patience: float | None) -> Steps[bool]:
+        """Whether it is for this process to log in. If not, another one has done so, or is about to."""
+        deadline = self.now() + (patience or 0.0)
+        pause, longest = FLEET_PAUSES
+        while True:
+            if self._is_taken((yield from turn.load()), password, is_renewal=patience is None):
+                return False
+            if turn.is_ours:  # and was looked at since
+                return True
+            if (yield from turn.acquire()):
+                continue
+            if patience is None:
+                return False
+            if self.now() >= deadline:
+                if patience:
+                    log.warning("%r logs in without waiting for another process any longer", self.username)
+                return True
+            yield Sleep(pause * (0.5 + random() / 2))
+            pause = min(2 * pause, longest)
+
+    def _is_taken(self, shared: Shared | None, password: Secret, is_renewal: bool) -> bool:
+        """Whether what another process has left is taken in place of a login.
+
+        Raises:
+            CredentialsRefused: the password was refused there.
+        """
+        if shared is None:
+            return False
+        now = self.now()
+        if shared.refusal is not None:
+            if not self._takes_stored_refusals:
+                return False
+            until = now - shared.age + REFUSAL_KEPT
+            self._keep_refusal(_Refusal(password, shared.data_center, until, shared.refusal, is_final=True))
+            raise shared.refusal.retold(CredentialsRefused)
+        if shared.authorization is None:
+            return False
+        token = Token.issued(shared.authorization, shared.data_center, now - shared.age, shared.lifetime)
+        good_until = token.refresh_at if is_renewal else token.expires_at
+        if now >= good_until or token.authorization in (*self._refused_tokens, self.token.authorization):
+            return False
+        self._refresh_token = shared.refresh_token
+        self._keep(token, shared.data_center, PASS_401 - shared.age if shared.is_in_doubt else -inf)
+        log.debug("a token of %r was found in the store", self.username)
+        return True
+
+    def _log_in_anew(self, turn: Turn, password: Secret, tries: int) -> Steps[None]:
+        """Get a token from the data center that holds the account now."""
+        stored = None if turn.shared is None else turn.shared.refresh_token
+        if (yield from self._refresh(turn, stored or self._refresh_token, tries)):
+            return
         known = None if self._lookup_due else self._data_center
         data_center = known or (yield from self._discover(tries))
-        refusal = yield from self._log_in_at(data_center, password, tries)
+        refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None and known is not None:
             # The account may have moved since it was looked up, and its old data center knows it no more.
             data_center = yield from self._discover(tries)
-            refusal = yield from self._log_in_at(data_center, password, tries)
+            refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None:
             refusal.is_final = True
+            turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
             raise refusal.error.retold(CredentialsRefused)
 
-    def _log_in_at(self, data_center: Origin, password: Secret, tries: int) -> Steps[_Refusal | None]:
+    def _refresh(self, turn: Turn, refresh_token: Secret | None, tries: int) -> Steps[bool]:
+        """Get a token for the refresh token. False: there is none, or it is worth nothing any more."""
+        if refresh_token is None or not self._offline_access:
+            return False
+        data_center = None if self._lookup_due else self._data_center
+        if data_center is None:
+            data_center = yield from self._discover(tries)
+        request = protocol.refresh_request(data_center, refresh_token)
+        self._lookup_due = True  # after a failure, which only a success takes back
+        reply, sent_at = yield from self._call(lambda: _done(request), tries)
+        if reply.status in protocol.REFUSALS:
+            self._refresh_token = None
+            self._lookup_due = False  # it was looked up, or good till now; the password will tell
+            log.debug("the refresh token of %r was refused", self.username)
+            return False
+        grant = protocol.read_login(
+            reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
+        )
+        if grant.refresh_token is None:  # it is good for another time
+            grant = grant._replace(refresh_token=refresh_token)
+        self._accept(grant, data_center, sent_at, turn)
+        return True
+
+    def _log_in_at(self, data_center: Origin, turn: Turn, password: Secret, tries: int) -> Steps[_Refusal | None]:
         """Log in. A refusal is returned, since it may not be the last word; what it refused is not sent again."""
         refusal = self._refusal_of(password, data_center)
         if refusal is not None:
@@ -447,35 +590,143 @@ class Account:
             refusal = self._refusal_of(password, data_center)
             if refusal is not None:
                 raise refusal.error.retold(CredentialsRefused)
-            return protocol.login_request(data_center, self.username, password, code)
+            return protocol.login_request(data_center, self.username, password, code, self._offline_access)
 
         self._lookup_due = True  # after a failure, which only a success takes back
         reply, sent_at = yield from self._call(build, tries)
         try:
-            authorization, lifetime = protocol.read_login(reply, data_center, self.username, secrets, time.time())
+            grant = protocol.read_login(
+                reply, data_center, self.username, secrets, time.time(), offline_access=self._offline_access
+            )
         except CredentialsRefused as error:
             # Kept at once, not when it is final: whatever happens in between, the password was refused here.
             refusal = _Refusal(password, data_center, self.now() + REFUSAL_KEPT, error)
-            with self._flights.lock:
-                kept = [each for each in self._refusals if self.now() < each.until]
-                self._refusals = [*kept, refusal][-REFUSALS_KEPT:]
+            self._keep_refusal(refusal)
             return refusal
-        self._keep(Token.issued(authorization, data_center, sent_at, lifetime), data_center)
+        self._accept(grant, data_center, sent_at, turn)
+        return None
+
+    def _accept(self, grant: protocol.Grant, data_center: Origin, sent_at: float, turn: Turn) -> None:
+        """Use what the platform has granted, and leave it for other processes."""
+        turn.leave(
+            Shared(
+                data_center,
+                grant.authorization,
+                grant.lifetime,
+                self.now() - sent_at,
+                grant.refresh_token,
+                self._is_refused,
+            )
+        )
+        self._refresh_token = grant.refresh_token
+        self._keep(Token.issued(grant.authorization, data_center, sent_at, grant.lifetime), data_center)
         log.info(
             "logged in %r at %s, token good for %s",
             self.username,
             data_center,
-            "an unknown time" if lifetime is None else f"{lifetime:.0f} s",
+            "an unknown time" if grant.lifetime is None else f"{grant.lifetime:.0f} s",
         )
-        return None
+
+    def _keep_refusal(self, refusal: _Refusal) -> None:
+        with self._flights.lock:
+            kept = [each for each in self._refusals if self.now() < each.until]
+            self._refusals = [*kept, refusal][-REFUSALS_KEPT:]
+            self._takes_stored_refusals = True
+
+    def _withdraw(self, answer: Answer) -> Steps[None]:
+        """Take a refused token out of the store, if nobody has replaced it there.
+
+        Where the request cannot be sent again, this process may never log in, and the next one would be handed the
+        same token.
+        """
+        turn = self._fleet.last_turn()
+        try:
+            if turn.is_ours or not (yield from turn.acquire()):
+                return
+            shared = yield from turn.load()
+            if shared is not None and shared.authorization == answer.authorization:
+                yield from turn.delete()
+            yield from turn.end()
+        finally:
+            turn.abandon()
 
     def _refusal_of(self, password: Secret, data_center: Origin | None = None) -> _Refusal | None:
         """What is remembered of this very password being refused by a data center; or, without one, for good."""
         for refusal in self._refusals:
             concerned = refusal.is_final if data_center is None else refusal.data_center == data_center
-            if concerned and self.now() < refusal.until and refusal.digest == _digest(password, refusal.salt):
+            if concerned and self.now() < refusal.until and refusal.digest == digest(password, refusal.salt):
                 return refusal
         return None
+
+    # Log out
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether there is a token here, an access or a refresh token."""
+        return self.token is not NO_TOKEN or self._refresh_token is not None
+
+    def farewell(self) -> Steps[None]:
+        """Have the tokens revoked (RFC 7009), and forget them, here and in the store; as steps to perform.
+
+        Raises:
+            LogoutError: the platform did not take them back. They are forgotten all the same.
+        """
+        while True:
+            flight = yield from self._lead(lambda: False, self._log_out, shares_verdict=False)
+            if flight is None:
+                return
+            try:
+                can_wait = yield from self._wait(flight)
+            except NotaryAuthError:  # for a minute: whoever leads it never ends
+                can_wait = False
+            if not can_wait:
+                yield from self._log_out()
+                return
+
+    def _log_out(self) -> Steps[None]:
+        given = self._forget_tokens()
+        if self._fleet.store is not None:
+            given += yield from self._forget_stored()
+        failure: LogoutError | None = None
+        for data_center, kind, token in dict.fromkeys(given):
+            try:
+                yield from self._revoke(data_center, kind, token)
+            except LogoutError as error:
+                failure = failure or error
+        log.info("logged out %r", self.username)
+        if failure is not None:
+            raise failure
+
+    def _forget_tokens(self) -> list[_Given]:
+        with self._flights.lock:
+            token, refresh_token = self.token, self._refresh_token
+            self.token, self._refresh_token = NO_TOKEN, None
+            return _given(token.data_center, token.authorization, self._data_center, refresh_token)
+
+    def _forget_stored(self) -> Steps[list[_Given]]:
+        turn = self._fleet.last_turn()
+        if turn is NO_TURN:  # a process that only logs out
+            turn = yield from self._fleet.turn((yield from self._ask("password", self._password)))
+        try:
+            yield from turn.acquire()  # if somebody else is at it, what comes of that is not ours to end
+            shared = yield from turn.load()
+            if shared is None or shared.refusal is not None:
+                return []
+            yield from turn.delete()
+            yield from turn.end()
+            return _given(shared.data_center, shared.authorization, shared.data_center, shared.refresh_token)
+        finally:
+            turn.abandon()
+
+    def _revoke(self, data_center: Origin, kind: str, token: Secret) -> Steps[None]:
+        request = protocol.revoke_request(data_center, kind, token)
+        try:
+            reply, _ = yield from self._call(lambda: _done(request), TRIES)
+        except Exception as error:  # the client's own
+            raise protocol.logout_error(data_center, self.username, type(error).__name__) from error
+        protocol.read_revocation(reply, data_center, self.username, token)
+
+    # What all have in common
 
     def _call(self, build: Callable[[], Steps[Request]], tries: int) -> Steps[tuple[Reply, float]]:
         """Make a control call, again if the platform asks for that. The reply, and when it was asked for."""
@@ -504,6 +755,30 @@ class Account:
         return answer
 
 
+_Given = tuple[Origin, str, Secret]  # a token to be revoked: where, of which kind, and what it is
+
+
+def _given(
+    data_center: Origin | None, authorization: str | None, home: Origin | None, refresh_token: Secret | None
+) -> list[_Given]:
+    """The tokens to be revoked, the one that others are made from first."""
+    given: list[_Given] = []
+    if home is not None and refresh_token is not None:
+        given.append((home, "refresh_token", refresh_token))
+    if data_center is not None and authorization is not None:
+        given.append((data_center, "access_token", Secret(authorization.removeprefix("Bearer "))))
+    return given
+
+
+def _checked_store(store: TokenStore | None) -> TokenStore | None:
+    if store is not None:
+        for method in ("load", "save", "delete", "lock"):
+            if not callable(getattr(store, method, None)):
+                raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {type(store).__name__}")
+        needs_extra("stores", "cryptography")
+    return store
+
+
 def _done(request: Request) -> Steps[Request]:
     return request
     yield  # a generator, as `_call` takes
@@ -514,12 +789,6 @@ def _ask_safely(source: Callable[[], str]) -> Secret | Exception:
         return Secret(source())
     except Exception as error:  # noqa: BLE001  whatever a vault may raise: `_ask` raises a LoginError from it
         return error
-
-
-def _digest(password: Secret, salt: bytes) -> bytes:
-    from hashlib import blake2b  # only needed where a password was refused
-
-    return blake2b(password.value.encode(), key=salt).digest()
 
 
 def _check_text(name: str, value: object, wanted: str = "a string") -> None:

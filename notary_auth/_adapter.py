@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from ._account import CLOUD_URL, Account
+from ._environment import from_environment
 from ._secret import hides_arguments
 from ._steps import Step, Steps
 from .errors import NotaryAuthError
+
+if TYPE_CHECKING:
+    from .stores import TokenStore
 
 Self = TypeVar("Self", bound="Adapter")
 
@@ -26,7 +30,10 @@ class Adapter:
         username: the account's login name.
         password: the password; or a callable returning it, asked at each login, whose result is not kept.
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
-        totp: a callable returning the current TOTP code (RFC 6238), asked at each login.
+        totp: a callable returning the current TOTP code (RFC 6238), asked at each login with the password.
+        store: a token store (`notary_auth.stores`), to share logins with other processes.
+        offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to use it in place of the
+            password and a code.
 
     Raises:
         TypeError, ValueError, InsecureUrl: as for `notary_auth.Account`. Building one does no I/O.
@@ -42,9 +49,13 @@ class Adapter:
         *,
         cloud_url: str = CLOUD_URL,
         totp: Callable[[], str] | None = None,
+        store: TokenStore | None = None,
+        offline_access: bool = False,
     ) -> None:
         try:
-            account = Account(username, password, cloud_url=cloud_url, totp=totp)
+            account = Account(
+                username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
+            )
         except NotaryAuthError as error:
             raise self._own(error) from None
         self._adopt(account)
@@ -64,6 +75,22 @@ class Adapter:
         self = cls.__new__(cls)
         self._adopt(account)
         return self
+
+    @classmethod
+    def from_env(cls: type[Self], **options: Any) -> Self:
+        """An adapter with its credentials from the environment, for containers and scripts.
+
+        ``NOTARY_USERNAME``; ``NOTARY_PASSWORD``, or ``NOTARY_PASSWORD_FILE``, the path of a file that is read at each
+        login; and ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own.
+
+        Args:
+            options: further arguments of the class, such as `totp` and `store`.
+
+        Raises:
+            ValueError: a variable is missing, or empty, or there are two for the password. Says which.
+            TypeError, InsecureUrl: as for the class.
+        """
+        return cls(**from_environment(), **options)
 
     @property
     def account(self) -> Account:

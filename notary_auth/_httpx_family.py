@@ -14,9 +14,10 @@ from typing import Any, ClassVar, NoReturn
 
 from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
+from ._secret import drop_frames
 from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
 from ._waiting import aperform, perform
-from .errors import LoginError, NotaryAuthError
+from .errors import LoginError, LogoutError, NotaryAuthError
 
 
 class _Read:
@@ -43,6 +44,7 @@ class HttpxAdapter(Adapter):
 
     _request_error: ClassVar[type[Exception]]
     _control_type: ClassVar[Callable[..., Any]]
+    _client_types: ClassVar[tuple[type, type]]  # synchronous, asynchronous
 
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
@@ -107,6 +109,84 @@ class HttpxAdapter(Adapter):
                     result = yield action
         finally:
             flow.close()
+
+    def logout(self, client: Any) -> None:
+        """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
+
+        The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
+
+        Args:
+            client: the ``Client`` to do it with.
+
+        Raises:
+            TypeError: `client` is none.
+            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+        """
+        _check_client(client, self._client_types[0])
+        flow = self._farewell(client, _OneShotSync)
+        action = next(flow, None)
+        try:
+            while action is not None:
+                try:
+                    if isinstance(action, _Read):
+                        result = self._read(action.response, action.body)
+                    elif isinstance(action, Wait | Sleep | Call):
+                        result = perform(action)
+                    else:
+                        result = client.send(action, auth=None, stream=True, follow_redirects=False)
+                except self._request_error as error:
+                    action = _next(flow, error=error)
+                else:
+                    action = _next(flow, result)
+        finally:
+            flow.close()
+
+    async def alogout(self, client: Any) -> None:
+        """The same as `logout`, for an ``AsyncClient``."""
+        _check_client(client, self._client_types[1])
+        flow = self._farewell(client, _OneShotAsync)
+        action = next(flow, None)
+        try:
+            while action is not None:
+                try:
+                    if isinstance(action, _Read):
+                        result = await self._aread(action.response, action.body)
+                    elif isinstance(action, Wait | Sleep | Call):
+                        result = await aperform(action)
+                    else:
+                        result = await client.send(action, auth=None, stream=True, follow_redirects=False)
+                except self._request_error as error:
+                    action = _next(flow, error=error)
+                else:
+                    action = _next(flow, result)
+        finally:
+            flow.close()
+
+    def _farewell(self, client: Any, body_type: type[_OneShot]) -> Generator[Any, Any, None]:
+        """A logout in httpx's terms, as `_flow` is for a request. A network error is thrown in."""
+        steps = self._account.farewell()
+        result: Any = None
+        failure: Exception | None = None
+
+        def refuse_repeat() -> NoReturn:
+            raise self._own(LogoutError("the logout was repeated by the client: not followed"))
+
+        try:
+            while (step := self._advance(steps, result, None, failure)) is not None:
+                failure = None
+                if not isinstance(step, Send):
+                    result = yield step
+                    continue
+                plain = client.build_request(step.request.method, step.request.url)  # with the client's time-outs
+                control = _control_request(self._control_type, step.request, plain, body_type, refuse_repeat)
+                try:
+                    response = yield control
+                    result = yield from self._reply(control, response)
+                except self._request_error as error:
+                    drop_frames(error)  # in its client's frames is the token
+                    failure = error
+        finally:
+            steps.close()
 
     def _sign_warm(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: it takes a conversation."""
@@ -222,6 +302,21 @@ class HttpxAdapter(Adapter):
             return bytes(protocol.Body().take_all(encoded.iter_bytes()))
         except self._request_error:
             return b""  # reads as what it is: not JSON
+
+
+def _check_client(client: object, kind: type) -> None:
+    if not isinstance(client, kind):
+        raise TypeError(
+            f"client must be a {kind.__module__.partition('.')[0]}.{kind.__name__}, not {type(client)!r}"
+        )
+
+
+def _next(flow: Generator[Any, Any, None], result: Any = None, error: Exception | None = None) -> Any:
+    """What `flow` yields next, or None when it is over."""
+    try:
+        return flow.send(result) if error is None else flow.throw(error)
+    except StopIteration:
+        return None
 
 
 def _apply(signature: Signature, request: Any) -> None:

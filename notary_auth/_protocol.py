@@ -14,16 +14,18 @@ from collections.abc import Iterable, Iterator
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import inf, isfinite
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
 from ._origin import Origin
 from ._secret import Bearer, Document, Secret
 from ._steps import Reply, Request
 from ._version import __version__
-from .errors import CredentialsRefused, DiscoveryError, LoginError, TotpRequired
+from .errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
 
 LOOKUP_PATH = "/api/1/accounts"
 TOKEN_PATH = "/api/2/idp/token"
+REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
 
 REPLY_LIMIT = 1024 * 1024  # bytes, decoded
@@ -82,35 +84,72 @@ def read_lookup(reply: Reply, cloud: Origin, username: str) -> Origin:
 # Login: PLATFORM, "Logging in"; RFC 6749, section 4.3
 
 
-def login_request(data_center: Origin, username: str, password: Secret, code: Secret | None) -> Request:
-    headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-    body = urlencode(
+class Grant(NamedTuple):
+    """What a login gives."""
+
+    authorization: Bearer  # the access token, as a header has it
+    lifetime: float | None  # seconds; None: not known
+    refresh_token: Secret | None
+
+
+def login_request(
+    data_center: Origin, username: str, password: Secret, code: Secret | None, offline_access: bool
+) -> Request:
+    return _form(
+        f"{data_center}{TOKEN_PATH}",
         {
-            "grant_type": "password",
-            "username": username,
-            "password": password.value,
-            **({} if code is None else {"totp_code": code.value}),
-        }
-    ).encode("ascii")
-    return Request("POST", f"{data_center}{TOKEN_PATH}", headers, body)
+            "grant_type": Secret("password"),
+            "username": Secret(username),
+            "password": password,
+            **({} if code is None else {"totp_code": code}),
+            **({"scope": Secret("offline_access")} if offline_access else {}),
+        },
+    )
+
+
+def refresh_request(data_center: Origin, refresh_token: Secret) -> Request:
+    """RFC 6749, section 6."""
+    return _form(
+        f"{data_center}{TOKEN_PATH}", {"grant_type": Secret("refresh_token"), "refresh_token": refresh_token}
+    )
+
+
+def _form(url: str, fields: dict[str, Secret]) -> Request:
+    headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+    body = urlencode({name: field.value for name, field in fields.items()}).encode("ascii")
+    return Request("POST", url, headers, body)
 
 
 def read_login(
-    reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret], local_time: float
-) -> tuple[Bearer, float | None]:
-    """The access token in the reply, as a header has it, and its lifetime in seconds, or None if not known.
+    reply: Reply,
+    data_center: Origin,
+    username: str,
+    secrets: Iterable[Secret],
+    local_time: float,
+    *,
+    offline_access: bool,
+) -> Grant:
+    """What a login or a refresh was granted.
 
     Args:
+        secrets: what was sent, and may be repeated in what the platform says.
         local_time: this machine's seconds since the epoch, for a reply that says neither date nor duration.
+        offline_access: whether a refresh token was asked for; else there is none, whatever the reply has.
     """
     url = f"{data_center}{TOKEN_PATH}"
     if reply.status != 200:
         raise _login_refusal(reply, data_center, username, secrets)
     document, flaw = _read_object(reply)
     if document is not None:
-        flaw = _flaw_of_token(document)
+        refresh_token = document.get("refresh_token") if offline_access else None
+        flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
         if not flaw:
-            return Bearer(document["access_token"]), _lifetime(document, reply, local_time)
+            return Grant(
+                Bearer(document["access_token"]),
+                _lifetime(document, reply, local_time),
+                None if refresh_token is None else Secret(refresh_token),
+            )
+        refresh_token = None  # no traceback with locals is to show it
     raise LoginError(
         f"the login of {username!r} failed: {url} answered with a reply that {flaw}", status=reply.status, url=url
     )
@@ -118,11 +157,9 @@ def read_login(
 
 def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret]) -> LoginError:
     document, _ = _read_object(reply)
-    error, description = (
-        _shown(document.get(name), secrets) if document else None for name in ("error", "error_description")
-    )
+    error, description = _explanation(reply, secrets)
     who = f"the login of {username!r} at {data_center}"
-    said = f"{error} ({description})" if error and description else error or _described(reply)
+    said = _said(error, description, reply)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
     # As it came, since what is shown may have been cut, or had a password in it.
@@ -165,6 +202,14 @@ def _flaw_of_token(document: Document) -> str:
     return ""
 
 
+def _flaw_of_refresh_token(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not value or not all(" " <= character <= "~" for character in value):
+        return "has a refresh_token that RFC 6749 does not allow"
+    return ""
+
+
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -190,7 +235,37 @@ def _lifetime(document: Document, reply: Reply, local_time: float) -> float | No
     return float(lifetime) if lifetime > 0 else None
 
 
-# What both have in common
+# Logout: PLATFORM, "Logging out"; RFC 7009
+
+
+def revoke_request(data_center: Origin, kind: str, token: Secret) -> Request:
+    return _form(f"{data_center}{REVOKE_PATH}", {"token": token, "token_type_hint": Secret(kind)})
+
+
+def read_revocation(reply: Reply, data_center: Origin, username: str, token: Secret) -> None:
+    """See to it that the token is gone, now or before.
+
+    Raises:
+        LogoutError: it is not, as far as the reply tells.
+    """
+    if reply.status == 200:
+        return
+    error, description = _explanation(reply, [token])
+    if error != "invalid_token":  # which RFC 7009 takes for a success: there is nothing left to do
+        why = f"the platform answered {_said(error, description, reply)}"
+        raise logout_error(
+            data_center, username, why, status=reply.status, error=error, error_description=description
+        )
+
+
+def logout_error(data_center: Origin, username: str, why: str, **details: Any) -> LogoutError:
+    message = (
+        f"the logout of {username!r} at {data_center} failed: {why}. The tokens are forgotten here all the same."
+    )
+    return LogoutError(message, url=f"{data_center}{REVOKE_PATH}", **details)
+
+
+# What all have in common
 
 
 def retry_after(reply: Reply, local_time: float) -> float | None:
@@ -260,6 +335,18 @@ def _read_object(reply: Reply) -> tuple[Document | None, str]:
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
         return None, "is not JSON"
     return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
+
+
+def _explanation(reply: Reply, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
+    """`error` and `error_description` (RFC 6749, section 5.2), made safe to show."""
+    document, _ = _read_object(reply)
+    if not document:
+        return None, None
+    return _shown(document.get("error"), secrets), _shown(document.get("error_description"), secrets)
+
+
+def _said(error: str | None, description: str | None, reply: Reply) -> str:
+    return f"{error} ({description})" if error and description else error or _described(reply)
 
 
 def _described(reply: Reply) -> str:

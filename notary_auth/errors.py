@@ -40,13 +40,14 @@ class NotaryAuthError(Exception):
 
     def retold(self, kind: type[Error]) -> Error:
         """The same failure as a new error of another class: without traceback, cause or context."""
-        return kind(str(self.args[0]), **self._details())
+        return kind(str(self.args[0]), **self.details())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A client's error would pickle its request along, and with it the request's headers and body.
-        return partial(type(self), **self._details()), self.args
+        return partial(type(self), **self.details()), self.args
 
-    def _details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
+        """The attributes, as the arguments that build an equal error."""
         return {
             "status": self.status,
             "error": self.error,
@@ -71,6 +72,10 @@ class TotpRequired(LoginError):
     """The account needs a TOTP code (RFC 6238) that was missing, or not taken."""
 
 
+class LogoutError(NotaryAuthError):
+    """The platform did not take the tokens back: no answer, or another. They are forgotten here all the same."""
+
+
 class InsecureUrl(NotaryAuthError, ValueError):
     """A URL that would send the password in clear: plain http to a host that is not this machine."""
 
@@ -81,6 +86,7 @@ KINDS: tuple[type[NotaryAuthError], ...] = (
     LoginError,
     CredentialsRefused,
     TotpRequired,
+    LogoutError,
     InsecureUrl,
 )
 

@@ -24,3 +24,4 @@ class NotaryAuth(HttpxAdapter, httpx.Auth):
     _errors = in_terms_of(httpx.HTTPError, globals())
     _request_error = httpx.RequestError
     _control_type = control_type(httpx.Request)
+    _client_types = httpx.Client, httpx.AsyncClient

@@ -24,3 +24,4 @@ class NotaryAuth(HttpxAdapter, httpx2.Auth):
     _errors = in_terms_of(httpx2.HTTPError, globals())
     _request_error = httpx2.RequestError
     _control_type = control_type(httpx2.Request)
+    _client_types = httpx2.Client, httpx2.AsyncClient

@@ -12,9 +12,11 @@ answer, and replays the request if it was a 401, as requests' own HTTPDigestAuth
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.auth import AuthBase
@@ -27,9 +29,14 @@ from ._adapter import Adapter, refuse_request
 from ._secret import drop_frames, hides_arguments
 from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
 from ._waiting import perform
-from .errors import in_terms_of
+from .errors import NotaryAuthError, in_terms_of
+
+if TYPE_CHECKING:
+    from .stores import TokenStore
 
 __all__ = ["NotaryAuth"]
+
+log = logging.getLogger("notary_auth")
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a reply, and for all of its body
 
@@ -41,7 +48,10 @@ class NotaryAuth(Adapter, AuthBase):
         username: the account's login name.
         password: the password; or a callable returning it, asked at each login, whose result is not kept.
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
-        totp: a callable returning the current TOTP code (RFC 6238), asked at each login.
+        totp: a callable returning the current TOTP code (RFC 6238), asked at each login with the password.
+        store: a token store (`notary_auth.stores`), to share logins with other processes.
+        offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to use it in place of the
+            password and a code.
         session: a `requests.Session` that control calls go through, for its proxies, CA bundle, adapters and
             mocks; its headers, cookies and auth are not used. Without one, each control call has a session of
             its own, with the environment's proxies and CA bundle, no netrc, and time-outs of 10 s to connect
@@ -61,9 +71,13 @@ class NotaryAuth(Adapter, AuthBase):
         *,
         cloud_url: str = CLOUD_URL,
         totp: Callable[[], str] | None = None,
+        store: TokenStore | None = None,
+        offline_access: bool = False,
         session: requests.Session | None = None,
     ) -> None:
-        super().__init__(username, password, cloud_url=cloud_url, totp=totp)
+        super().__init__(
+            username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
+        )
         self._session = _checked(session)
 
     @classmethod
@@ -118,11 +132,37 @@ class NotaryAuth(Adapter, AuthBase):
             signature = self._proceed(conversation, _answer(response), response.request, response)
         return response
 
+    def logout(self) -> None:
+        """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
+
+        The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
+
+        Raises:
+            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+        """
+        self._proceed(self._account.farewell(), None, None)
+
+    def __enter__(self) -> NotaryAuth:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log out, if there was a login. An error of the block's is not hidden by one of the logout's."""
+        if not self._account.is_logged_in:
+            return
+        try:
+            self.logout()
+        except NotaryAuthError as failure:
+            if error is None:
+                raise
+            log.warning("%s", failure)
+
     def _proceed(
         self,
         conversation: Steps[None],
         result: Answer | None,
-        request: requests.PreparedRequest,
+        request: requests.PreparedRequest | None,
         refused: requests.Response | None = None,
     ) -> Signature | None:
         """Perform steps up to the next Forward, and return its signature; None if there is none to come.
@@ -254,14 +294,7 @@ def _send(session: requests.Session, request: Request) -> Reply:
     prepared = requests.Request(request.method, request.url, request.headers, data=request.body).prepare()
     prepared.register_hook("response", _keep_from_redirecting)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
-    try:
-        response = session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
-    except requests.RequestException as error:
-        bare = prepared.copy()
-        bare.body = None  # the request is pickled with the error, and would take the password along
-        error.request = bare
-        drop_frames(error)
-        raise
+    response = _sent(session, prepared, settings)
     body = protocol.Body(TIMEOUT[1])
     try:
         # A piece has to be full before it is seen, and each of its bytes may take a read time-out: so small ones.
@@ -273,6 +306,23 @@ def _send(session: requests.Session, request: Request) -> Reply:
         response.close()
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(response.status_code, headers, bytes(body), body.is_late)
+
+
+def _sent(
+    session: requests.Session, prepared: requests.PreparedRequest, settings: dict[str, Any]
+) -> requests.Response:
+    """Send a control call. Whatever ends it, a time-out or an interrupt, takes no password along."""
+    try:
+        return session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
+    except BaseException as error:  # noqa: BLE001  raised again below
+        raised = error
+    if isinstance(raised, requests.RequestException):
+        bare = prepared.copy()
+        bare.body = None  # the request is pickled with the error
+        raised.request = bare
+    drop_frames(raised)
+    # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
+    raise raised
 
 
 def _keep_from_redirecting(response: requests.Response, **kwargs: Any) -> None:

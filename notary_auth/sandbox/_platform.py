@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from math import inf
 from typing import IO, Any
 
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from starlette.routing import Route
 
 LOOKUP = "/api/1/accounts"
 LOGIN = "/api/2/idp/token"
+REVOKE = "/api/2/idp/revoke_token"
 API = "/api/notary/v2"
 
 CLOUD, FIRST, SECOND, FOREIGN = "cloud", "data center 1", "data center 2", "foreign host"
@@ -63,8 +65,9 @@ class Call:
     """A call that arrived, and what it was answered with.
 
     `host` is ``"cloud"``, ``"data center 1"``, ``"data center 2"`` or ``"foreign host"``. `kind` is
-    ``"lookup"``, ``"login"`` or ``"request"``. Header names are in lower case. `body_size` is how many bytes
-    of the body came in at the foreign host, the only one that has no use for them.
+    ``"lookup"``, ``"login"``, ``"refresh"``, ``"revoke"`` or ``"request"``. Header names are in lower case.
+    `body_size` is how many bytes of the body came in at the foreign host, the only one that has no use for them.
+    `grant` is a login's ``grant_type``, if the call got as far as being read.
     """
 
     host: str
@@ -74,10 +77,13 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     status: int
     body_size: int = 0
+    grant: str = ""
 
     @property
     def kind(self) -> str:
-        return {LOOKUP: "lookup", LOGIN: "login"}.get(self.path, "request")
+        if self.path == LOGIN and self.grant == "refresh_token":
+            return "refresh"
+        return {LOOKUP: "lookup", LOGIN: "login", REVOKE: "revoke"}.get(self.path, "request")
 
     @property
     def is_signed(self) -> bool:
@@ -134,6 +140,7 @@ class _Token:
     username: str
     data_center: str
     expires_on: float
+    login: str  # tokens of one login are revoked together
 
 
 class _StoredFile:
@@ -176,6 +183,7 @@ class Platform:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.tokens: dict[str, _Token] = {}
+        self.refresh_tokens: dict[str, _Token] = {}
         self.files: dict[str, list[_StoredFile]] = {}
         self.faults = Faults()
         self.calls: deque[Call] = deque(maxlen=1_000_000)
@@ -185,6 +193,7 @@ class Platform:
             routes=[
                 Route(LOOKUP, self._at(self._lookup, CLOUD)),
                 Route(LOGIN, self._at(self._log_in, FIRST, SECOND), methods=["POST"]),
+                Route(REVOKE, self._at(self._revoke, FIRST, SECOND), methods=["POST"]),
                 Route(f"{API}/stored-files", self._at(self._list, FIRST, SECOND), methods=["GET"]),
                 Route(f"{API}/stored-files", self._at(self._store, FIRST, SECOND), methods=["POST"]),
                 Route(f"{API}/stored-files/{{file_id}}", self._at(self._describe, FIRST, SECOND)),
@@ -209,6 +218,7 @@ class Platform:
             host = self.hosts[request.scope["server"][1]]
             request.state.host = host
             request.state.body_size = 0
+            request.state.grant = ""
             path = request.url.path
             delay = self.faults.latency + self.faults.latency_of.get(path, 0.0)
             if delay:
@@ -223,9 +233,17 @@ class Platform:
                     response = Response(status_code=CLIENT_CLOSED_REQUEST)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
-            headers, size = dict(request.headers), request.state.body_size
             self.calls.append(
-                Call(host, request.method, path, request.url.query, headers, response.status_code, size)
+                Call(
+                    host,
+                    request.method,
+                    path,
+                    request.url.query,
+                    dict(request.headers),
+                    response.status_code,
+                    request.state.body_size,
+                    request.state.grant,
+                )
             )
             return response
 
@@ -240,13 +258,23 @@ class Platform:
 
     async def _log_in(self, request: Request) -> Response:
         async with request.form() as form:
-            grant_type, username, password, code = (
-                str(form.get(name, "")) for name in ("grant_type", "username", "password", "totp_code")
-            )
-        account = self.accounts.get(username)
-        if grant_type != "password" or not username or not password:
+            fields = {name: str(value) for name, value in form.items()}
+        request.state.grant = grant = fields.get("grant_type", "")
+        if grant == "refresh_token":
+            return self._refresh(request.state.host, fields.get("refresh_token", ""))
+        username, password, code = (fields.get(name, "") for name in ("username", "password", "totp_code"))
+        if grant != "password" or not username or not password:
             return _refusal(400, "invalid_request", "grant_type, username or password is missing")
-        if account is None or account.data_center != request.state.host:
+        account = self.accounts.get(username)
+        refusal = self._refusal_for(account, request.state.host, password, code)
+        if account is None or refusal is not None:
+            return refusal or _refusal(401, "access_denied", "Wrong login or password")
+        account.failures = 0
+        return self._grant(account, with_refresh_token="offline_access" in fields.get("scope", "").split())
+
+    @staticmethod
+    def _refusal_for(account: Account | None, host: str, password: str, code: str) -> Response | None:
+        if account is None or account.data_center != host:
             return _refusal(401, "access_denied", "Wrong login or password")
         if account.is_locked:
             return _refusal(403, "access_denied", "The account is locked")
@@ -258,21 +286,43 @@ class Platform:
                 ("invalid_totp", "The TOTP code is wrong") if code else ("totp_required", "A TOTP code is needed")
             )
             return _refusal(401, error, description)
-        account.failures = 0
-        return JSONResponse(self._new_token(account))
+        return None
 
-    def _new_token(self, account: Account) -> dict[str, Any]:
+    def _refresh(self, host: str, refresh_token: str) -> Response:
+        """Spend a refresh token: the one that comes back replaces it."""
+        spent = self.refresh_tokens.pop(refresh_token, None)
+        if spent is None or spent.data_center != host or self.accounts[spent.username].data_center != host:
+            return _refusal(400, "invalid_grant", "The refresh token is not known, spent or revoked")
+        return self._grant(self.accounts[spent.username], with_refresh_token=True)
+
+    async def _revoke(self, request: Request) -> Response:
+        async with request.form() as form:
+            token = str(form.get("token", ""))
+        if not token:
+            return _refusal(400, "invalid_request", "token is missing")
+        revoked = self.tokens.get(token) or self.refresh_tokens.get(token)
+        if revoked is not None:  # and also where it is gone already (RFC 7009, section 2.2)
+            for tokens in (self.tokens, self.refresh_tokens):
+                for name in [name for name, each in tokens.items() if each.login == revoked.login]:
+                    del tokens[name]
+        return JSONResponse({})
+
+    def _grant(self, account: Account, *, with_refresh_token: bool) -> Response:
         faults = self.faults
-        access_token, id_token = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
+        access_token, id_token, refresh_token = (secrets.token_urlsafe(48) for _ in range(3))
         expires_on = self.now() + faults.token_lifetime
-        self.tokens[access_token] = _Token(account.username, account.data_center, expires_on)
+        login = secrets.token_hex(8)
+        self.tokens[access_token] = _Token(account.username, account.data_center, expires_on, login)
         reply: dict[str, Any] = {"access_token": access_token, "id_token": id_token, "token_type": "bearer"}
+        if with_refresh_token:
+            self.refresh_tokens[refresh_token] = _Token(account.username, account.data_center, inf, login)
+            reply["refresh_token"] = refresh_token
         if "expires_on" in faults.token_fields:
             reply["expires_on"] = int(expires_on)
         if "expires_in" in faults.token_fields:
             reply["expires_in"] = int(faults.token_lifetime)
         reply.update(faults.token_overrides)
-        return {name: value for name, value in reply.items() if value is not None}
+        return JSONResponse({name: value for name, value in reply.items() if value is not None})
 
     def _user(self, request: Request) -> str | Response:
         """Whose token the request carries; or the 401 for one that carries no good one."""

@@ -171,8 +171,9 @@ class Sandbox:
         return self._platform.faults
 
     def revoke_tokens(self) -> None:
-        """Make all tokens that were handed out worthless."""
+        """Make all tokens that were handed out worthless, refresh tokens too."""
         self._platform.tokens.clear()
+        self._platform.refresh_tokens.clear()
 
     def move(self, username: str | None = None) -> None:
         """Move an account to the other data center."""
@@ -187,7 +188,7 @@ class Sandbox:
         return list(self._platform.calls)
 
     def count(self, kind: str) -> int:
-        """How many calls of a kind arrived: ``"lookup"``, ``"login"`` or ``"request"``."""
+        """How many calls of a kind came: ``"lookup"``, ``"login"``, ``"refresh"``, ``"revoke"``, ``"request"``."""
         return sum(call.kind == kind for call in self.calls)
 
     def clear(self) -> None:

@@ -1,0 +1,374 @@
+"""Token stores: one login for many processes and machines.
+
+    from notary_auth.requests import NotaryAuth
+    from notary_auth.stores import FileStore, RedisStore
+
+    auth = NotaryAuth("JohnSmith", "qwe123QWE", store=FileStore())  # for the processes of one machine
+    auth = NotaryAuth("JohnSmith", "qwe123QWE", store=RedisStore("redis://cache.internal"))  # for many machines
+
+A store keeps sealed records, which say nothing to who has no password, and hands out locks. When it is asked, in
+which order, and what is in the records is not its business. `TokenStore` is all that a new one has to be;
+`notary_auth.testing.store_conformance` tells whether it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._extras import needs_extra
+from ._token import clock
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["FileStore", "MemoryStore", "RedisStore", "StoreLock", "TokenStore"]
+
+LARGEST_RECORD = 64 * 1024  # bytes
+SWEPT_AFTER = 3600.0  # seconds after its end for which a record's file may still lie there
+REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer; tried twice
+
+
+class StoreLock(Protocol):
+    """A lock that only one holder in the whole fleet has at a time.
+
+    `acquire` and `release` may be called in different threads.
+    """
+
+    def acquire(self) -> bool:
+        """Take the lock if nobody has it. Returns whether it is ours now, at once: it is never waited for here."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back. If it has lapsed, and may be somebody else's by now, do nothing."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Where sealed records are kept for a fleet.
+
+    Names are 32 hexadecimal digits. Records are bytes, a few kilobytes at most, and tell nobody anything: seal,
+    key and meaning are notary-auth's. All methods may be called from any thread and may block, for seconds and not
+    for ever: they run in a thread of their own under an event loop. Whatever they raise costs a warning in the
+    log and a login of this process's own, never a request.
+
+    A store that is to be pickled, copied or sent to other processes together with its NotaryAuth has to see to
+    that by itself.
+    """
+
+    def load(self, name: str) -> tuple[bytes, float] | None:
+        """The record of this name and the seconds it has left to live, or None where there is none.
+
+        The seconds left are by the store's own clock where it has one, so that the clocks of two machines need not
+        agree.
+        """
+        ...
+
+    def save(self, name: str, record: bytes, seconds: float) -> None:
+        """Keep a record in place of the one before, to be gone after so many seconds.
+
+        Who loads meanwhile gets the old one or the new one, whole.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove a record. It is no error if there is none."""
+        ...
+
+    def lock(self, name: str, seconds: float) -> StoreLock:
+        """A lock of this name, not taken yet. Each call makes another holder.
+
+        It is a lease: if its holder dies, it is free after so many seconds at the latest. The lock of a name has
+        nothing to do with the record of that name.
+        """
+        ...
+
+
+class MemoryStore:
+    """Records in this process's memory: one login for several NotaryAuths without an Account in common.
+
+    A pickle or a deep copy of it is a new, empty one.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[str, tuple[bytes, float]] = {}
+        self._leases: dict[str, tuple[object, float]] = {}
+        self._guard = threading.Lock()
+
+    def load(self, name: str) -> tuple[bytes, float] | None:
+        record, end = self._records.get(name, (b"", 0.0))
+        left = end - clock()
+        return (record, left) if left > 0 else None
+
+    def save(self, name: str, record: bytes, seconds: float) -> None:
+        self._records[name] = record, clock() + seconds
+
+    def delete(self, name: str) -> None:
+        self._records.pop(name, None)
+
+    def lock(self, name: str, seconds: float) -> StoreLock:
+        return _MemoryLock(self._leases, self._guard, name, seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _MemoryLock:
+    def __init__(
+        self, leases: dict[str, tuple[object, float]], guard: threading.Lock, name: str, seconds: float
+    ) -> None:
+        self._leases = leases
+        self._guard = guard
+        self._name = name
+        self._seconds = seconds
+
+    def acquire(self) -> bool:
+        with self._guard:
+            _, end = self._leases.get(self._name, (None, 0.0))
+            if clock() < end:
+                return False
+            self._leases[self._name] = self, clock() + self._seconds
+            return True
+
+    def release(self) -> None:
+        with self._guard:
+            if self._leases.get(self._name, (None, 0.0))[0] is self:
+                del self._leases[self._name]
+
+
+class FileStore:
+    """Records in files of a folder that only this user can enter: one login for a user's processes on one machine.
+
+    A record is a file of mode 0600, written atomically, whose time of modification says when it ends. Locks are the
+    operating system's, which frees those of a dead process at once. Files and folders that belong to somebody
+    else, or that others could change, and symbolic links are refused.
+
+    Args:
+        path: the folder, made with mode 0700 where it is missing; None: ``notary-auth`` in the user's cache
+            folder, which is where the system has it (``~/.cache`` on Linux).
+
+    Raises:
+        ModuleNotFoundError: the extra ``stores`` is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        needs_extra("stores", "filelock", "platformdirs")
+        if path is None:
+            from platformdirs import user_cache_path
+
+            path = user_cache_path("notary-auth", appauthor=False)
+        self.path = Path(path)
+
+    def load(self, name: str) -> tuple[bytes, float] | None:
+        if not self._is_there():
+            return None
+        try:
+            descriptor = os.open(self.path / name, os.O_RDONLY | _NO_LINKS)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            _check_private(facts, self.path / name, stat.S_ISREG(facts.st_mode), 0o077)
+            left = facts.st_mtime - time.time()
+            return (file.read(LARGEST_RECORD), left) if left > 0 else None
+
+    def save(self, name: str, record: bytes, seconds: float) -> None:
+        self._make()
+        self._sweep()
+        descriptor, path = tempfile.mkstemp(dir=self.path, prefix=f"{name}.")
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(record)
+            end = time.time() + seconds
+            os.utime(path, (end, end))
+            os.replace(path, self.path / name)
+        except BaseException:
+            os.unlink(path)
+            raise
+
+    def delete(self, name: str) -> None:
+        if self._is_there():
+            (self.path / name).unlink(missing_ok=True)
+
+    def lock(self, name: str, seconds: float) -> StoreLock:
+        return _FileStoreLock(self, self.path / f"{name}.lock")
+
+    def _make(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            pass
+        self._is_there()
+
+    def _is_there(self) -> bool:
+        """Whether there is a folder. One that somebody else has planted is an error."""
+        try:
+            facts = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        _check_private(facts, self.path, stat.S_ISDIR(facts.st_mode), 0o022)
+        return True
+
+    def _sweep(self) -> None:
+        """Remove what ended long ago: records of passwords that are used no more, and what a dying process left."""
+        for entry in os.scandir(self.path):
+            try:
+                is_old = entry.stat(follow_symlinks=False).st_mtime < time.time() - SWEPT_AFTER
+                if is_old and not entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):
+                    os.unlink(entry.path)
+            except FileNotFoundError:  # another process is sweeping as well
+                pass
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+
+_NO_LINKS = getattr(
+    os, "O_NOFOLLOW", 0
+)  # Windows has neither this nor owners as numbers: its ACLs protect a profile
+
+
+def _check_private(facts: os.stat_result, path: Path, is_expected: bool, forbidden: int) -> None:
+    """See to it that a file or folder is what it should be, and in nobody else's hands.
+
+    Raises:
+        PermissionError: it is not.
+    """
+    if os.name == "nt" and is_expected:
+        return
+    if not is_expected or facts.st_uid != os.geteuid() or facts.st_mode & forbidden:
+        reason = "not ours alone: it belongs to another user, others may change it, or it is a symbolic link"
+        raise PermissionError(errno.EPERM, reason, str(path))
+
+
+class _FileStoreLock:
+    def __init__(self, store: FileStore, path: Path) -> None:
+        from filelock import FileLock
+
+        self._store = store
+        self._lock = FileLock(path, timeout=0, thread_local=False, mode=0o600)
+
+    def acquire(self) -> bool:
+        from filelock import Timeout
+
+        self._store._make()
+        try:
+            self._lock.acquire()
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class RedisStore:
+    """Records in Redis or Valkey: one login for any number of machines.
+
+    The server's clock ends records and leases, so the machines' clocks need not agree. A lease is given back by its
+    holder only, and ends by itself when that has died.
+
+    Args:
+        url_or_client: a URL as ``redis.Redis.from_url`` takes it (``redis://``, ``rediss://`` for TLS,
+            ``unix://``); or a `redis.Redis` or `redis.RedisCluster` with its own settings, which must not have
+            ``decode_responses``. A URL's client waits 3 s for a connection or an answer, and tries twice.
+        prefix: what all keys begin with.
+
+    Raises:
+        ModuleNotFoundError: the extra ``redis`` is not installed.
+        TypeError: `url_or_client` is neither, or an asynchronous client.
+        ValueError: the URL is of another kind, or the client decodes responses.
+    """
+
+    def __init__(self, url_or_client: str | Redis, *, prefix: str = "notary-auth:") -> None:
+        needs_extra("redis", "redis")
+        if isinstance(url_or_client, str):
+            if not url_or_client.startswith(("redis://", "rediss://", "unix://")):
+                raise ValueError("the URL must begin with redis://, rediss:// or unix://")
+        else:
+            _check_client(url_or_client)
+        self._source = url_or_client
+        self._prefix = prefix
+        self._connected: Redis | None = None
+
+    @property
+    def _client(self) -> Redis:
+        if self._connected is None:
+            self._connected = _connected(self._source)
+        return self._connected
+
+    def load(self, name: str) -> tuple[bytes, float] | None:
+        with self._client.pipeline(transaction=True) as together:
+            together.get(self._prefix + name)
+            together.pttl(self._prefix + name)
+            record, left = together.execute()
+        return None if record is None or left <= 0 else (record, left / 1000)
+
+    def save(self, name: str, record: bytes, seconds: float) -> None:
+        self._client.set(self._prefix + name, record, px=max(1, int(seconds * 1000)))
+
+    def delete(self, name: str) -> None:
+        self._client.delete(self._prefix + name)
+
+    def lock(self, name: str, seconds: float) -> StoreLock:
+        return _RedisStoreLock(self._client, f"{self._prefix}{name}:lock", seconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _redis_store, (type(self), self._source, self._prefix)
+
+    def __repr__(self) -> str:  # a URL may have a password in it
+        return f"{type(self).__name__}(prefix={self._prefix!r})"
+
+
+def _redis_store(kind: type[RedisStore], source: str | Redis, prefix: str) -> RedisStore:
+    return kind(source, prefix=prefix)
+
+
+def _check_client(client: Any) -> None:
+    if not callable(getattr(client, "pipeline", None)) or ".asyncio" in type(client).__module__:
+        raise TypeError(f"must be a URL or a synchronous Redis client, not {type(client)!r}")
+    if client.get_encoder().decode_responses:
+        raise ValueError("the Redis client must not have decode_responses: records are bytes")
+
+
+def _connected(source: str | Redis) -> Redis:
+    if not isinstance(source, str):
+        return source
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    # Once more, for a connection that the server has closed since it was used last.
+    return Redis.from_url(
+        source,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+class _RedisStoreLock:
+    def __init__(self, client: Redis, key: str, seconds: float) -> None:
+        # Not bound to a thread: it is released in another than it was acquired in.
+        self._lock = client.lock(key, timeout=seconds, thread_local=False)
+
+    def acquire(self) -> bool:
+        return bool(self._lock.acquire(blocking=False))
+
+    def release(self) -> None:
+        from redis.exceptions import LockError
+
+        try:
+            self._lock.release()
+        except LockError:  # it has lapsed
+            pass

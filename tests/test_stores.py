@@ -1,0 +1,355 @@
+"""The stores by themselves: the conformance suite on each, and what is peculiar to files and to Redis."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
+from notary_auth.testing import Check, store_conformance
+
+from .servers import RedisServer, programs
+
+Make = Callable[[], TokenStore]
+
+
+@pytest.fixture(scope="module", params=programs())
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(programs()[request.param]) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+
+@pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
+def test_memory_conforms(check: Check) -> None:
+    store = MemoryStore()
+    check(lambda: store)
+
+
+@pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
+def test_files_conform(check: Check, folder: Path) -> None:
+    check(lambda: FileStore(folder))
+
+
+@pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
+def test_redis_conforms(check: Check, server: RedisServer) -> None:
+    check(lambda: RedisStore(server.url))
+
+
+class Broken(MemoryStore):
+    """A store with a fault, to see that the suite finds it."""
+
+    def __init__(self, **methods: Any) -> None:
+        super().__init__()
+        for name, method in methods.items():
+            setattr(self, name, method.__get__(self))
+
+
+class NoLock:
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _release_whoevers(self: Any) -> None:
+    self._leases.pop(self._name, None)
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "nothing_is_found_at_first": {"load": lambda self, name: (b"", 1.0)},
+    "what_is_saved_is_loaded": {"save": lambda self, name, record, seconds: None},
+    "names_have_nothing_to_do_with_each_other": {
+        "save": lambda self, name, record, seconds: MemoryStore.save(self, "same", record, seconds),
+        "load": lambda self, name: MemoryStore.load(self, "same"),
+    },
+    "a_new_record_replaces_the_old_one": {
+        "save": lambda self, name, record, seconds: self.load(name) or MemoryStore.save(self, name, record, seconds)
+    },
+    "a_deleted_record_is_gone": {"delete": lambda self, name: None},
+    "a_record_ends": {
+        "load": lambda self, name: (found := self._records.get(name)) and (found[0], 5.9),
+    },
+    "a_lock_has_one_holder": {"lock": lambda self, name, seconds: NoLock()},
+    "a_lock_has_nothing_to_do_with_the_record": {
+        "load": lambda self, name: MemoryStore.load(self, name) or ((b"", 1.0) if name in self._leases else None)
+    },
+    "a_crowd_gets_a_lock_one_at_a_time": {"lock": lambda self, name, seconds: NoLock()},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_conformance_suite_finds_a_fault(name: str) -> None:
+    (check,) = [each for each in store_conformance if each.__name__ == name]
+    store = Broken(**FAULTS[name])
+    with pytest.raises(AssertionError):
+        check(lambda: store)
+
+
+def test_the_conformance_suite_finds_a_lock_that_anybody_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr("notary_auth.stores._MemoryLock.release", _release_whoevers)
+    (check,) = [each for each in store_conformance if "by_another_holder" in each.__name__]
+    with pytest.raises(AssertionError, match="by one who did not hold it"):
+        check(lambda: store)
+
+
+# Files
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_files_and_folder_are_the_users_alone(folder: Path) -> None:
+    old = os.umask(0)
+    try:
+        store = FileStore(folder)
+        store.save("a" * 32, b"record", 60)
+        lock = store.lock("a" * 32, 60)
+        assert lock.acquire()
+        lock.release()
+    finally:
+        os.umask(old)
+    assert mode(folder) == 0o700
+    assert {path.name: mode(path) for path in folder.iterdir()} == {"a" * 32: 0o600, f"{'a' * 32}.lock": 0o600}
+
+
+def test_the_default_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = FileStore()
+    assert tmp_path in store.path.parents
+    assert store.path.name == "notary-auth"
+    assert not store.path.exists(), "building one does no I/O"
+
+
+def test_looking_into_a_folder_that_is_missing_does_not_make_it(folder: Path) -> None:
+    store = FileStore(folder)
+    assert store.load("a") is None
+    store.delete("a")
+    assert not folder.exists()
+
+
+def test_a_planted_folder_is_refused(tmp_path: Path, folder: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(0o700)
+    folder.symlink_to(elsewhere)
+    store = FileStore(folder)
+    for use in (
+        lambda: store.load("a"),
+        lambda: store.save("a", b"", 9),
+        lambda: store.delete("a"),
+        lambda: store.lock("a", 9).acquire(),
+    ):
+        with pytest.raises(PermissionError, match="symbolic link"):
+            use()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_others_may_change_is_refused(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError):
+        FileStore(folder).save("a", b"", 9)
+
+
+def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
+    store = FileStore(folder)
+    store.save("a", b"record", 60)
+    (folder / "a").chmod(0o644)
+    with pytest.raises(PermissionError):
+        store.load("a")
+    (folder / "a").rename(tmp_path / "a")
+    (folder / "a").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match="ymbolic link"):
+        store.load("a")
+
+
+def test_a_planted_lock_is_refused(tmp_path: Path, folder: Path) -> None:
+    store = FileStore(folder)
+    store.save("a", b"record", 60)
+    (folder / "a.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError):  # noqa: PT011  filelock's words, which change
+        store.lock("a", 60).acquire()
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_record_and_a_folder_of_another_user_are_refused(folder: Path) -> None:
+    store = FileStore(folder)
+    store.save("a", b"record", 60)
+    os.chown(folder / "a", 12345, 12345)
+    with pytest.raises(PermissionError):
+        store.load("a")
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(PermissionError):
+        store.save("b", b"", 9)
+
+
+def test_what_ended_long_ago_is_swept(folder: Path) -> None:
+    store = FileStore(folder)
+    for name in ("old", "recent", "left.by-a-dying-process"):
+        store.save(name, b"", 60)
+    lock = store.lock("old", 60)
+    assert lock.acquire()
+    lock.release()
+    now = time.time()
+    for name in ("old", "left.by-a-dying-process", "old.lock"):
+        os.utime(folder / name, (now - 4000, now - 4000))
+    os.utime(folder / "recent", (now - 60, now - 60))
+    store.save("new", b"", 60)
+    assert sorted(path.name for path in folder.iterdir()) == ["new", "old.lock", "recent"]
+
+
+def test_a_full_disk_leaves_no_file_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileStore(folder)
+    store.save("a", b"record", 60)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "utime", full)
+    with pytest.raises(OSError, match="No space"):
+        store.save("a", b"other", 60)
+    assert [path.name for path in folder.iterdir()] == ["a"]
+    found = store.load("a")
+    assert found is not None
+    assert found[0] == b"record"
+
+
+def test_a_dead_processes_lock_is_free(folder: Path) -> None:
+    program = """
+import os, signal, sys
+from notary_auth.stores import FileStore
+assert FileStore(sys.argv[1]).lock("a", 60).acquire()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert done.returncode == -9
+    lock = FileStore(folder).lock("a", 60)
+    assert lock.acquire()
+    lock.release()
+
+
+# Redis
+
+
+def test_redis_ends_a_dead_holders_lease(server: RedisServer) -> None:
+    first, second = RedisStore(server.url), RedisStore(server.url)
+    assert first.lock("dead", 0.3).acquire()
+    other = second.lock("dead", 60)
+    assert not other.acquire()
+    deadline = time.monotonic() + 10
+    while not other.acquire():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    other.release()
+
+
+def test_redis_releases_no_lapsed_lease_of_another_holder(server: RedisServer) -> None:
+    store = RedisStore(server.url)
+    lapsed = store.lock("lapsed", 0.05)
+    assert lapsed.acquire()
+    time.sleep(0.2)
+    holder = store.lock("lapsed", 60)
+    assert holder.acquire()
+    lapsed.release()
+    assert not store.lock("lapsed", 60).acquire()
+    holder.release()
+
+
+def test_redis_keys_have_the_prefix_and_a_time_to_live(server: RedisServer) -> None:
+    store = RedisStore(server.url, prefix="mine:")
+    store.save("a", b"record", 60)
+    lock = store.lock("a", 30)
+    assert lock.acquire()
+    with server.client as client:
+        keys = {key: client.ttl(key) for key in client.scan_iter("mine:*")}
+    assert keys.keys() == {b"mine:a", b"mine:a:lock"}
+    assert 50 <= keys[b"mine:a"] <= 60
+    assert 20 <= keys[b"mine:a:lock"] <= 30
+    lock.release()
+
+
+def test_redis_survives_a_restart_of_the_server() -> None:
+    with RedisServer(programs()["valkey"]) as server:
+        store = RedisStore(server.url)
+        store.save("a", b"record", 60)
+        server.kill()
+        server.start()
+        assert store.load("a") is None, "it kept nothing on disk, and the connection is a new one"
+        store.save("a", b"record", 60)
+        assert store.load("a") is not None
+
+
+def test_redis_takes_a_client(server: RedisServer) -> None:
+    with server.client as client:
+        store = RedisStore(client)
+        store.save("client", b"record", 60)
+        assert RedisStore(server.url).load("client") is not None
+
+
+@pytest.mark.parametrize("wrong", [5, None, redis.asyncio.Redis(), object()])
+def test_redis_takes_no_other_object(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="synchronous Redis client"):
+        RedisStore(wrong)
+
+
+def test_redis_takes_no_client_that_decodes() -> None:
+    with pytest.raises(ValueError, match="decode_responses"):
+        RedisStore(redis.Redis(decode_responses=True))
+
+
+@pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost"])
+def test_redis_takes_no_other_url(url: str) -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        RedisStore(url)
+
+
+def test_no_password_of_a_server_is_shown() -> None:
+    assert "geheim" not in repr(RedisStore("redis://user:geheim@localhost"))
+
+
+def test_stores_pickle_and_copy(folder: Path) -> None:
+    files = pickle.loads(pickle.dumps(FileStore(folder)))
+    assert files.path == folder
+    shared = copy.deepcopy(RedisStore("redis://localhost:1", prefix="mine:"))
+    assert repr(shared) == "RedisStore(prefix='mine:')"
+    memory = MemoryStore()
+    memory.save("a", b"record", 60)
+    assert pickle.loads(pickle.dumps(memory)).load("a") is None
+
+
+@pytest.mark.parametrize(
+    ("make", "module", "extra"),
+    [
+        (FileStore, "filelock", "stores"),
+        (FileStore, "platformdirs", "stores"),
+        (lambda: RedisStore("redis://localhost"), "redis", "redis"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    make: Callable[[], Any], module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None if name == module else object())
+    with pytest.raises(ModuleNotFoundError, match=rf"no module named '{module}'.*notary-auth\[{extra}\]"):
+        make()
