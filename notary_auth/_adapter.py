@@ -80,8 +80,8 @@ class Adapter:
     def from_env(cls: type[Self], **options: Any) -> Self:
         """An adapter with its credentials from the environment, for containers and scripts.
 
-        ``NOTARY_USERNAME``; ``NOTARY_PASSWORD``, or ``NOTARY_PASSWORD_FILE``, the path of a file that is read at each
-        login; and ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own.
+        ``NOTARY_USERNAME``; ``NOTARY_PASSWORD``, or ``NOTARY_PASSWORD_FILE``, the path of a file that each login
+        reads; and ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own.
 
         Args:
             options: further arguments of the class, such as `totp` and `store`.

@@ -2,8 +2,8 @@
 
 A *turn* is one login's dealings with the store: look what others have left, take the lock, look again, leave what
 came of the login, give the lock back. All of it are steps, so that no event loop is blocked. The lock is tried
-for and not waited for, with pauses in between, so that no thread is blocked either. Whatever the store raises ends the dealings
-of this turn with a warning, and the login goes on as if there were no store.
+for and not waited for, with pauses in between, so that no thread is blocked either. Whatever the store raises
+ends the dealings of this turn with a warning, and the login goes on as if there were no store.
 """
 
 import logging
@@ -84,8 +84,8 @@ class Fleet:
 class Turn:
     """One login's dealings with the store. Its methods that return steps are to be performed.
 
-    What has to be left there is left, and the lock given back, by `end`; or by `abandon` where the login is not gone
-    on with, because its task was cancelled or its client gave up.
+    What has to be left there is left, and the lock given back, by `end`; or by `abandon` where the login is not
+    gone on with, because its task was cancelled or its client gave up.
     """
 
     def __init__(self, store: "TokenStore | None", username: str) -> None:

@@ -127,7 +127,7 @@ def read_login(
     secrets: Iterable[Secret],
     local_time: float,
     *,
-    offline_access: bool,
+    offline_access: bool = False,
 ) -> Grant:
     """What a login or a refresh was granted.
 

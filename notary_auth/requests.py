@@ -29,7 +29,7 @@ from ._adapter import Adapter, refuse_request
 from ._secret import drop_frames, hides_arguments
 from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
 from ._waiting import perform
-from .errors import NotaryAuthError, in_terms_of
+from .errors import in_terms_of
 
 if TYPE_CHECKING:
     from .stores import TokenStore
@@ -153,7 +153,7 @@ class NotaryAuth(Adapter, AuthBase):
             return
         try:
             self.logout()
-        except NotaryAuthError as failure:
+        except requests.RequestException as failure:  # as all errors of ours are here
             if error is None:
                 raise
             log.warning("%s", failure)

@@ -148,8 +148,8 @@ class _MemoryLock:
 class FileStore:
     """Records in files of a folder that only this user can enter: one login for a user's processes on one machine.
 
-    A record is a file of mode 0600, written atomically, whose time of modification says when it ends. Locks are the
-    operating system's, which frees those of a dead process at once. Files and folders that belong to somebody
+    A record is a file of mode 0600, written atomically, whose time of modification says when it ends. Locks are
+    the operating system's, which frees those of a dead process at once. Files and folders that belong to somebody
     else, or that others could change, and symbolic links are refused.
 
     Args:
@@ -220,7 +220,7 @@ class FileStore:
         return True
 
     def _sweep(self) -> None:
-        """Remove what ended long ago: records of passwords that are used no more, and what a dying process left."""
+        """Remove what ended long ago: records of passwords no longer used, and what a dying process left."""
         for entry in os.scandir(self.path):
             try:
                 is_old = entry.stat(follow_symlinks=False).st_mtime < time.time() - SWEPT_AFTER
@@ -275,8 +275,8 @@ class _FileStoreLock:
 class RedisStore:
     """Records in Redis or Valkey: one login for any number of machines.
 
-    The server's clock ends records and leases, so the machines' clocks need not agree. A lease is given back by its
-    holder only, and ends by itself when that has died.
+    The server's clock ends records and leases, so the machines' clocks need not agree. A lease is given back by
+    its holder only, and ends by itself when that has died.
 
     Args:
         url_or_client: a URL as ``redis.Redis.from_url`` takes it (``redis://``, ``rediss://`` for TLS,

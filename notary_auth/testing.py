@@ -7,8 +7,8 @@
     def test_the_store(check):
         check(lambda: MyStore("memcached://…"))
 
-Nothing here needs pytest: ``for check in store_conformance: check(make)`` does as well. Each check uses names of its
-own, leaves nothing behind that does not end by itself, and takes a few seconds at most.
+Nothing here needs pytest: ``for check in store_conformance: check(make)`` does as well. Each check uses names of
+its own, leaves nothing behind that does not end by itself, and takes a few seconds at most.
 """
 
 from __future__ import annotations

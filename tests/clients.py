@@ -62,6 +62,9 @@ class Client:
         """Get all URLs at once, with so many connections. Returns responses, or exceptions, in order."""
         raise NotImplementedError
 
+    def log_out(self, auth: Any) -> None:
+        raise NotImplementedError
+
     def generator(self, chunks: Iterable[bytes]) -> Any:
         """A body that can be read once."""
         return (chunk for chunk in chunks)
@@ -83,6 +86,9 @@ class Requests(Client):
             auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
             return in_threads(lambda url: session.get(url, auth=auth, timeout=TIMEOUT), urls)
 
+    def log_out(self, auth: Any) -> None:
+        auth.logout()
+
 
 class HttpxSync(Client):
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
@@ -95,6 +101,16 @@ class HttpxSync(Client):
         limits = self.library.Limits(max_connections=connections, max_keepalive_connections=connections)
         with self.library.Client(verify=False, timeout=TIMEOUT, auth=auth, limits=limits) as client:
             return in_threads(client.get, urls)
+
+    def log_out(self, auth: Any) -> None:
+        # The client's own auth, headers and cookies have no part in it.
+        own: dict[str, Any] = {
+            "auth": ("user", "password"),
+            "headers": {"Authorization": "x"},
+            "cookies": {"a": "b"},
+        }
+        with self.library.Client(verify=False, timeout=TIMEOUT, follow_redirects=True, **own) as client:
+            auth.logout(client)
 
 
 class HttpxAsync(Client):
@@ -130,6 +146,14 @@ class HttpxAsync(Client):
                 return await self.gather(get, urls)
 
         return self.run(get_all)  # type: ignore[no-any-return]
+
+    def log_out(self, auth: Any) -> None:
+        async def log_out() -> None:
+            own: dict[str, Any] = {"auth": ("user", "password"), "headers": {"Authorization": "x"}}
+            async with self.library.AsyncClient(verify=False, timeout=TIMEOUT, **own) as client:
+                await auth.alogout(client)
+
+        self.run(log_out)
 
     def generator(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
         async def generate() -> AsyncIterator[bytes]:

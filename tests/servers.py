@@ -38,8 +38,10 @@ class RedisServer:
         log = Path(self._folder.name, "log")
         with open(log, "ab") as output:
             self._process = subprocess.Popen(
-                [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-                + ["--dir", self._folder.name, *self._options],
+                [
+                    *(self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder.name),
+                    *("--save", "", "--appendonly", "no", *self._options),
+                ],
                 stdout=output,
                 stderr=output,
             )

@@ -123,7 +123,9 @@ def test_rule_a_another_password_finds_nothing(fleet: Members) -> None:
     with pytest.raises(CredentialsRefused):
         hold(fleet.account(password="wrong"), found(), refused())
     hold(fleet.account(username="JaneDoe"), found(), granted("jane"))
-    hold(fleet.account(cloud_url="https://other.example"), found(), granted("other"), url="https://other.example/x")
+    hold(
+        fleet.account(cloud_url="https://other.example"), found(), granted("other"), url="https://other.example/x"
+    )
     assert hold(fleet.account()).authorizations == ["Bearer token-1"]
     assert len(fleet.store.records) == 4
 
@@ -167,9 +169,7 @@ def test_rule_a_records_of_a_later_version_count_as_absent() -> None:
         seal.open(record[:20])
 
 
-def test_rule_a_scrypt_runs_once_an_account_and_in_a_call(
-    fleet: Members, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rule_a_scrypt_runs_once_an_account_and_in_a_call(fleet: Members, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
     class Counted(Seal):
@@ -252,7 +252,9 @@ def test_rule_b_pauses_grow_and_end(fleet: Members, caplog: pytest.LogCaptureFix
     perform_calls(leader)
     second = begin(fleet.account())
     started = fleet.clock()
-    fleet.store._leases = {name: (holder, time.monotonic() + 1e9) for name, (holder, _) in fleet.store._leases.items()}
+    fleet.store._leases = {
+        name: (holder, time.monotonic() + 1e9) for name, (holder, _) in fleet.store._leases.items()
+    }
     while isinstance(perform_calls(second), Sleep):
         fleet.clock.advance(second.pauses[-1])
         second.send(None)

@@ -96,6 +96,7 @@ def test_a_lifetime_may_be_short(lifetime: float) -> None:
     assert protocol.read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == (
         "Bearer token-1",
         lifetime,
+        None,
     )
 
 

@@ -43,9 +43,7 @@ def test_each_block_runs(
     block: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
-    # The default of cloud_url is bound in the constructors' signatures.
-    for function in _constructors():
-        monkeypatch.setitem(function.__kwdefaults__, "cloud_url", notary.url)
+    against(notary, monkeypatch)
     code = block.replace("https://cloud.acronis.com", notary.url)
     exec(compile(code, "README.rst", "exec"), {"__name__": "__main__"})
     shown = capsys.readouterr().out
@@ -53,6 +51,12 @@ def test_each_block_runs(
         assert comment in shown
     if "print(" in block:
         assert shown
+
+
+def against(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the sandbox the default cloud, which is bound in the constructors' signatures."""
+    for function in _constructors():
+        monkeypatch.setitem(function.__kwdefaults__, "cloud_url", notary.url)
 
 
 def _constructors() -> list[Any]:

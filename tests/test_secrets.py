@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import pickle
 import traceback
@@ -18,7 +19,7 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import LOGIN as LOGIN_PATH
 from .badserver import TOKEN, BadServer, reset
-from .clients import Client
+from .clients import CLIENTS, Client
 from .leaks import chain, leaks, shown_by
 
 LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
@@ -267,3 +268,32 @@ def test_the_search_finds_what_there_is_to_be_found(log: Everything, monkeypatch
     assert not leaks(shown_by(caught.value), [PASSWORD]), "frames of others are theirs"
     monkeypatch.setattr("tests.leaks.OURS", Path(__file__).parent)
     assert leaks(shown_by(caught.value), [PASSWORD])
+
+
+class Alarm(Exception):
+    """What a signal handler raises, whatever the main thread is doing."""
+
+
+@pytest.mark.parametrize("ending", [Alarm, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("where", ["send", "getresponse"])
+def test_rule_18_whatever_ends_a_login_takes_no_password_along(
+    jane: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch, ending: type[BaseException], where: str
+) -> None:
+    """urllib3's frames have the form in their locals, and error reporters show all frames there are."""
+    client = next(each for each in CLIENTS if each.name == "requests")
+    method = getattr(http.client.HTTPConnection, where)
+
+    def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
+        if any("urlencoded" in repr(frame.f_locals) for frame, _ in traceback.walk_stack(None)):
+            raise ending  # the login is on its way, and its form in the frames
+        return method(self, *arguments, **options)
+
+    monkeypatch.setattr(http.client.HTTPConnection, where, interrupted)
+    with pytest.raises(ending) as caught:
+        client.get(files, auth_of_jane(client, jane))
+    monkeypatch.undo()
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    names = {Path(frame.filename).name for frame in shown.stack}
+    assert "connectionpool.py" not in names
+    ours = [repr(frame.locals) for frame in shown.stack if "tests" not in frame.filename]
+    assert leaks(ours, [PASSWORD, CODE]) == []

@@ -36,7 +36,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-
 @pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
 def test_memory_conforms(check: Check) -> None:
     store = MemoryStore()
@@ -82,7 +81,9 @@ FAULTS: dict[str, dict[str, Any]] = {
         "load": lambda self, name: MemoryStore.load(self, "same"),
     },
     "a_new_record_replaces_the_old_one": {
-        "save": lambda self, name, record, seconds: self.load(name) or MemoryStore.save(self, name, record, seconds)
+        "save": lambda self, name, record, seconds: (
+            self.load(name) or MemoryStore.save(self, name, record, seconds)
+        )
     },
     "a_deleted_record_is_gone": {"delete": lambda self, name: None},
     "a_record_ends": {

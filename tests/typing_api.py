@@ -16,10 +16,13 @@ from notary_auth import (
     DiscoveryError,
     InsecureUrl,
     LoginError,
+    LogoutError,
     NotaryAuthError,
     TotpRequired,
 )
 from notary_auth.sandbox import Sandbox
+from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
+from notary_auth.testing import store_conformance
 
 
 def one_argument(url: str) -> None:
@@ -48,6 +51,31 @@ def all_arguments() -> Account:
     return auth.account
 
 
+def stores() -> list[TokenStore]:
+    found: list[TokenStore] = [
+        MemoryStore(),
+        FileStore(),
+        FileStore("x"),
+        RedisStore("redis://localhost", prefix="p:"),
+    ]
+    for check in store_conformance:
+        check(MemoryStore)
+    for store in found:
+        assert_type(store.load("name"), tuple[bytes, float] | None)
+        notary_auth.requests.NotaryAuth("JohnSmith", "qwe123QWE", store=store, offline_access=True)
+        Account("JohnSmith", "qwe123QWE", store=store, offline_access=True)
+    return found
+
+
+async def logging_out(client: httpx.Client, aclient: httpx2.AsyncClient) -> None:
+    with notary_auth.requests.NotaryAuth.from_env() as auth:
+        assert_type(auth, notary_auth.requests.NotaryAuth)
+        auth.logout()
+    assert_type(notary_auth.httpx.NotaryAuth.from_env(store=MemoryStore()), notary_auth.httpx.NotaryAuth)
+    notary_auth.httpx.NotaryAuth("JohnSmith", "qwe123QWE").logout(client)
+    await notary_auth.httpx2.NotaryAuth("JohnSmith", "qwe123QWE").alogout(aclient)
+
+
 def one_account_for_several(account: Account) -> None:
     assert_type(notary_auth.requests.NotaryAuth.from_account(account), notary_auth.requests.NotaryAuth)
     assert_type(notary_auth.httpx.NotaryAuth.from_account(account), notary_auth.httpx.NotaryAuth)
@@ -60,7 +88,7 @@ def errors(error: NotaryAuthError) -> None:
     assert_type(error.error_description, str | None)
     assert_type(error.url, str | None)
     kinds: list[type[LoginError]] = [CredentialsRefused, TotpRequired]
-    more: list[type[NotaryAuthError]] = [DiscoveryError, InsecureUrl, *kinds]
+    more: list[type[NotaryAuthError]] = [DiscoveryError, InsecureUrl, LogoutError, *kinds]
     value_error: type[ValueError] = InsecureUrl
     assert more
     assert value_error

@@ -1,0 +1,174 @@
+"""The pages in docs/: each code block of docs/fleet.rst is run, with the servers and secrets that it speaks of."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backend
+import pyotp
+import pytest
+import requests
+
+from notary_auth.sandbox import Sandbox
+
+from .servers import RedisServer, programs
+from .test_readme import ROOT, against, blocks
+
+FLEET = (ROOT / "docs" / "fleet.rst").read_text(encoding="utf-8")
+BLOCKS = blocks(FLEET)
+
+
+def block_with(text: str) -> str:
+    (found,) = [block for block in BLOCKS if text in block]
+    return found
+
+
+def run(code: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, names: dict[str, Any] | None = None) -> Any:
+    """Run a block against the sandbox. Returns its names."""
+    against(notary, monkeypatch)
+    names = {"__name__": "__main__", **(names or {})}
+    exec(compile(code.replace("https://cloud.acronis.com", notary.url), "docs/fleet.rst", "exec"), names)
+    return names
+
+
+def get(notary: Sandbox, auth: Any) -> int:
+    import httpx
+
+    files = f"{notary.api_url}/stored-files"
+    if isinstance(auth, httpx.Auth):
+        return httpx.get(files, auth=auth, verify=False).status_code
+    return requests.get(files, auth=auth, timeout=10).status_code
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_block_is_run() -> None:
+    assert len(BLOCKS) == 9
+
+
+def test_a_store_of_files(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    code = block_with("store=FileStore())")
+    for _ in range(2):
+        assert get(notary, run(code, notary, monkeypatch)["auth"]) == 200
+    assert notary.count("login") == 1
+    assert list((cache / "notary-auth").iterdir())
+
+
+def test_a_store_in_redis(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer(programs()["valkey"]) as server:
+        code = block_with("redis.Redis(").replace("127.0.0.1:6379", f"127.0.0.1:{server.port}")
+        code = code.replace('host="127.0.0.1"', f'host="127.0.0.1", port={server.port}')
+        for _ in range(2):
+            assert get(notary, run(code, notary, monkeypatch)["auth"]) == 200
+    assert notary.count("login") == 1
+
+
+def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    notary.add_user("JohnSmith", "qwe123QWE", totp="424242")
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "424242"
+
+    for _ in range(2):
+        auth = run(block_with("offline_access=True"), notary, monkeypatch, {"input": answer})["auth"]
+        assert get(notary, auth) == 200
+        auth.account.token = auth.account.token._replace(refresh_at=0, expires_at=0)
+        assert get(notary, auth) == 200
+    assert asked == ["Code: "]
+    assert notary.count("refresh") >= 1
+
+
+def test_a_block_that_logs_out(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(block_with("# logged out"), notary, monkeypatch)
+    assert [call.kind for call in notary.calls] == ["lookup", "login", "request", "revoke"]
+
+
+def test_the_environment(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTARY_USERNAME", notary.username)
+    monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
+    assert get(notary, run(block_with("from_env()"), notary, monkeypatch)["auth"]) == 200
+
+
+class Keyring(keyring.backend.KeyringBackend):
+    """A real backend of the keyring library, in memory: a test has no desktop to unlock one."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+
+def test_a_keyring_and_codes(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = pyotp.random_base32()
+    before = keyring.get_keyring()
+    keyring.set_keyring(Keyring())
+    try:
+        keyring.set_password("notary", "JohnSmith", "qwe123QWE")
+        keyring.set_password("notary-totp", "JohnSmith", shared)
+        notary.add_user("JohnSmith", "qwe123QWE", totp=lambda: pyotp.TOTP(shared).now())
+        assert get(notary, run(block_with("import keyring"), notary, monkeypatch)["auth"]) == 200
+    finally:
+        keyring.set_keyring(before)
+
+
+@pytest.fixture
+def vault() -> Iterator[HTTPServer]:
+    """A server that speaks as much of Vault's HTTP API as the recipe: KV version 2, a token."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_known = (self.path, self.headers["X-Vault-Token"]) == ("/v1/secret/data/notary", "a-token")
+            body = json.dumps(
+                {"data": {"data": {"password": "qwe123QWE"}}} if is_known else {"errors": []}
+            ).encode()
+            self.send_response(200 if is_known else 403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_vault(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, vault: HTTPServer) -> None:
+    monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{vault.server_port}")
+    monkeypatch.setenv("VAULT_TOKEN", "a-token")
+    assert get(notary, run(block_with("VAULT_ADDR"), notary, monkeypatch)["auth"]) == 200
+
+
+def test_a_store_of_ones_own(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    names = run(block_with("class DatabaseStore"), notary, monkeypatch)
+    run(block_with("for check in store_conformance"), notary, monkeypatch, names)
+    from notary_auth.requests import NotaryAuth
+
+    for _ in range(2):
+        auth = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=notary.url, store=names["DatabaseStore"]("x.sqlite"))
+        assert get(notary, auth) == 200
+    assert notary.count("login") == 1
