@@ -91,8 +91,9 @@ class Turn:
     def __init__(self, store: "TokenStore | None", username: str) -> None:
         self.seal: Seal | None = None
         self.shared: Shared | None = None  # what was there when it was looked at last
-        self._store = store  # None: there is none, or it has failed
+        self._store = store
         self._username = username
+        self._has_failed = False
         self._lock: StoreLock | None = None
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and for how long
         self._has_ended = False
@@ -101,17 +102,20 @@ class Turn:
     @property
     def is_ours(self) -> bool:
         """Whether there is nobody to wait for: the lock is ours, or there is no store to have one."""
-        return self._lock is not None or self._store is None
+        return self._lock is not None or self._store is None or self._has_failed
 
     def perform(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
-        """Do something with the store. If that fails there is none from then on, and None is returned."""
+        """Do something with the store. Once that has failed, nothing more is done, and None is returned."""
+        return None if self._has_failed else (yield from self._do(function))
+
+    def _do(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
         store = self._store
         if store is None:
             return None
         result: Result | _Failure = yield Call(lambda: _outcome(lambda: function(store)))
         if not isinstance(result, _Failure):
             return result
-        self._store = None
+        self._has_failed = True
         log.warning("the store of %r failed, so this process logs in for itself: %s", self._username, result.why)
         return None
 
@@ -143,7 +147,7 @@ class Turn:
 
     def leave(self, shared: Shared) -> None:
         """Have a record saved when the turn ends, whatever becomes of the login till then."""
-        if self._store is not None:
+        if self._store is not None and not self._has_failed:
             document = _written(shared)
             self._pending = self._seal.close(document), document["kept"]
 
@@ -154,13 +158,15 @@ class Turn:
     def end(self) -> Steps[None]:
         """Save what is to be left, and give the lock back."""
         if self._is_owing:
-            yield from self.perform(self._end)
+            yield from self._do(self._end)
 
     def abandon(self) -> None:
         """Do the same without a step. It blocks no event loop; after `end`, it does nothing."""
         store = self._store
+        if store is None:  # before all else: this turn is everybody's
+            return
         with self._guard:
-            if store is None or not self._is_owing:
+            if not self._is_owing:
                 self._has_ended = True
                 return
         if current_caller().loop is None:

@@ -483,6 +483,29 @@ def test_rule_c_a_store_that_fails_costs_a_warning_and_a_login(
     assert "geheim" not in caplog.text
 
 
+def test_rule_c_a_store_that_fails_with_the_lock_in_hand_gets_it_back(fleet: Members) -> None:
+    """Where the lock is the system's, it would stay taken for as long as this process lives."""
+    account = fleet.account()
+    conversation = begin(account)
+    while not fleet.store.is_locked:
+        conversation.send(conversation.step.function())  # type: ignore[union-attr]
+
+    def fail(name: str) -> Any:
+        raise ConnectionError
+
+    fleet.store.load = fail  # type: ignore[method-assign]
+    conversation.go_on(found(), granted())
+    assert conversation.error is None
+    assert not fleet.store.is_locked
+    assert fleet.store.records == {}, "nothing is saved where nothing could be read"
+
+
+def test_an_interrupt_at_any_line_leaves_no_lock_that_other_accounts_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts without a store have the same turn, which is none: nothing of it may be locked."""
+    monkeypatch.setattr(_fleet.NO_TURN, "_guard", None)
+    hold(new_account(), found(), granted())
+
+
 def test_rule_c_a_key_that_cannot_be_made_costs_the_same(
     fleet: Members, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

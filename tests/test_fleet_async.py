@@ -1,0 +1,169 @@
+"""Stores under event loops: nothing blocks, and a cancelled task gives its lock back (rule e)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from notary_auth.sandbox import Sandbox
+from notary_auth.stores import FileStore, MemoryStore, RedisStore
+
+from .clients import HTTPX, Client
+from .servers import RedisServer, programs
+
+LOGIN = "/api/2/idp/token"
+ASYNC = [client for client in HTTPX if client.is_async and client.library is httpx]
+
+
+@pytest.fixture(params=ASYNC, ids=str)
+def client(request: pytest.FixtureRequest) -> Client:
+    found: Client = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[RedisServer]:
+    with RedisServer(programs()["valkey"]) as server:
+        yield server
+
+
+def run(client: Client, work: Callable[[], Awaitable[Any]]) -> Any:
+    return client.run(work)  # type: ignore[attr-defined]
+
+
+async def get(client: Client, url: str, auth: Any) -> int:
+    async with client.library.AsyncClient(verify=False, timeout=30, auth=auth) as session:
+        return int((await session.get(url)).status_code)
+
+
+async def beats_during(work: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
+    """What `work` returns, and how often another task of the loop came to run meanwhile."""
+    beats, results = 0, []
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await anyio.sleep(0.01)
+            beats += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat)
+        results.append(await work())
+        tasks.cancel_scope.cancel()
+    return results[0], beats
+
+
+def test_rule_e_a_paused_redis_blocks_no_loop(client: Client, notary: Sandbox, files: str) -> None:
+    with RedisServer(programs()["valkey"]) as server:
+        auth = client.auth(notary, store=RedisStore(server.url))
+        server.pause()
+        status, beats = run(client, lambda: beats_during(lambda: get(client, files, auth)))
+        server.go_on()
+    assert status == 200
+    assert beats > 100, "six seconds of waiting for an answer that does not come"
+
+
+class Slow(MemoryStore):
+    """A store that takes its time for everything."""
+
+    def load(self, name: str) -> tuple[bytes, float] | None:
+        time.sleep(0.3)
+        return super().load(name)
+
+    def save(self, name: str, record: bytes, seconds: float) -> None:
+        time.sleep(0.3)
+        super().save(name, record, seconds)
+
+
+def test_rule_e_a_slow_store_and_scrypt_block_no_loop(client: Client, notary: Sandbox, files: str) -> None:
+    auth = client.auth(notary, store=Slow())
+    status, beats = run(client, lambda: beats_during(lambda: get(client, files, auth)))
+    assert status == 200
+    assert beats > 20
+
+
+def test_rule_e_a_login_of_another_process_is_waited_for_without_a_thread(
+    client: Client, notary: Sandbox, files: str, valkey: RedisServer
+) -> None:
+    """The lock is looked at from time to time: nobody sits in a thread for as long as that takes."""
+    store = RedisStore(valkey.url, prefix=f"{client}:")
+    name = client.auth(notary, store=store).account
+    held = _lock_of(name, store)
+    assert held.acquire()
+
+    async def work() -> tuple[int, int]:
+        async def release_later() -> None:
+            await anyio.sleep(0.7)
+            await anyio.to_thread.run_sync(held.release)
+
+        results: list[int] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(release_later)
+            status, beats = await beats_during(lambda: get(client, files, client.auth(notary, store=store)))
+            results += [status, beats]
+        return results[0], results[1]
+
+    status, beats = run(client, work)
+    assert status == 200
+    assert beats > 20
+
+
+def _lock_of(account: Any, store: Any) -> Any:
+    from notary_auth._sealed import Seal
+    from notary_auth._secret import Secret
+
+    return store.lock(Seal(account.username, Secret("qwe123QWE"), account.cloud_url).name, 30)
+
+
+@pytest.mark.parametrize("kind", ["files", "valkey"])
+def test_rule_e_a_cancelled_task_frees_the_lock(
+    client: Client, kind: str, notary: Sandbox, files: str, tmp_path: Path, valkey: RedisServer
+) -> None:
+    store: Any = FileStore(tmp_path) if kind == "files" else RedisStore(valkey.url, prefix=f"{tmp_path}:")
+    auth = client.auth(notary, store=store)
+    notary.faults.latency_of[LOGIN] = 20
+
+    async def cancelled_in_mid_login() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(get, client, files, auth)
+            while notary.count("lookup") == 0:
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+
+    started = time.monotonic()
+    run(client, cancelled_in_mid_login)
+    assert time.monotonic() - started < 10, "the cancellation waits for nobody"
+    notary.faults.latency_of.clear()
+    lock = _lock_of(auth.account, store)
+    deadline = time.monotonic() + 10
+    while not lock.acquire():
+        assert time.monotonic() < deadline, "the lock is not given back, but runs out"
+        time.sleep(0.02)
+    lock.release()
+
+
+def test_a_cancellation_while_the_store_is_asked_leaves_no_lock(notary: Sandbox, files: str) -> None:
+    """At any moment of the first half second, in asyncio: the thread that asks goes on by itself."""
+    client = ASYNC[0]
+
+    async def cancel_after(seconds: float, auth: Any) -> None:
+        task = asyncio.ensure_future(get(client, files, auth))
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for number in range(14):
+        store = Slow()
+        asyncio.run(cancel_after(number * 0.1, client.auth(notary, store=store)))
+        deadline = time.monotonic() + 10
+        while store._leases:
+            assert time.monotonic() < deadline, f"cancelled after {number / 10} s, it keeps the lock"
+            time.sleep(0.01)
