@@ -93,7 +93,7 @@ class Grant(NamedTuple):
 
 
 def login_request(
-    data_center: Origin, username: str, password: Secret, code: Secret | None, offline_access: bool
+    data_center: Origin, username: str, password: Secret, code: Secret | None, offline_access: bool = False
 ) -> Request:
     return _form(
         f"{data_center}{TOKEN_PATH}",

@@ -172,12 +172,12 @@ def test_fifty_processes_with_one_wrong_password_try_it_once(place: Place, notar
 def test_refresh_tokens_rotate_under_the_lock(place: Place, notary: Sandbox) -> None:
     notary.faults.token_lifetime = 3
     with Fleet(8, place.where, notary, wish="offline") as fleet:
-        deadline = time.monotonic() + 7
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while notary.count("refresh") < 3:
+            assert time.monotonic() < deadline
             assert fleet.ask() == ["200"] * 8
             time.sleep(0.2)
     assert notary.count("login") == 1, "no refresh token was ever spent twice"
-    assert notary.count("refresh") >= 2
 
 
 def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
