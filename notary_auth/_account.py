@@ -190,9 +190,7 @@ class Account:
         """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
         with self._flights.lock:
             self._start_over()
-            self._takes_stored_refusals = (
-                False  # till the next login: it is to be tried, whatever others have seen
-            )
+            self._takes_stored_refusals = False  # till the next login: whatever others have seen, it is tried
 
     def arguments(self) -> dict[str, Any]:
         """The arguments that build an equal Account, with the credentials among them."""
@@ -222,6 +220,14 @@ class Account:
             if url.startswith(self._cloud_prefix) and not url.startswith(self._lookup_prefix):
                 return token.there
         return None
+
+    def discovery(self) -> Steps[None]:
+        """Find the data center, if it is not known; as steps to perform."""
+        yield from self._together(lambda: self._data_center is not None, self._discover)
+
+    def arrival(self) -> Steps[None]:
+        """Get a good token, if there is none; as steps to perform."""
+        yield from self._good_token()
 
     def conversation(self, url: str, answer: Answer | None = None) -> Steps[None]:
         """The whole way of a request, as steps to perform. It is over when the generator returns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,23 +17,28 @@ def from_environment() -> dict[str, Any]:
     Raises:
         ValueError: saying which variable is missing, or that there are two for the password.
     """
-    found = {
-        name: os.environ[name] for name in (USERNAME, PASSWORD, PASSWORD_FILE, CLOUD_URL) if os.environ.get(name)
-    }
-    if USERNAME not in found:
+    username, cloud_url = os.environ.get(USERNAME), os.environ.get(CLOUD_URL)
+    if not username:
         raise ValueError(f"{USERNAME} is not set, or empty")
-    if PASSWORD not in found and PASSWORD_FILE not in found:
+    password = password_of_environment()
+    if password is None:
         raise ValueError(f"neither {PASSWORD} nor {PASSWORD_FILE} is set, or they are empty")
-    if PASSWORD in found and PASSWORD_FILE in found:
-        raise ValueError(f"both {PASSWORD} and {PASSWORD_FILE} are set: one of them must go")
-    path = found.get(PASSWORD_FILE)
-    arguments: dict[str, Any] = {
-        "username": found[USERNAME],
-        "password": found[PASSWORD] if path is None else partial(_read_password, path),
-    }
-    if CLOUD_URL in found:
-        arguments["cloud_url"] = found[CLOUD_URL]
+    arguments: dict[str, Any] = {"username": username, "password": password}
+    if cloud_url:
+        arguments["cloud_url"] = cloud_url
     return arguments
+
+
+def password_of_environment() -> str | Callable[[], str] | None:
+    """The password, or what reads it from a file; None where the environment has neither.
+
+    Raises:
+        ValueError: it has both.
+    """
+    password, path = os.environ.get(PASSWORD), os.environ.get(PASSWORD_FILE)
+    if password and path:
+        raise ValueError(f"both {PASSWORD} and {PASSWORD_FILE} are set: one of them must go")
+    return partial(_read_password, path) if path else password or None
 
 
 def _read_password(path: str) -> str:

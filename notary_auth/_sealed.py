@@ -2,7 +2,7 @@
 
 The key comes from the password by scrypt (RFC 7914), salted with the user's name and the cloud's URL. So does the
 record's name: who has another password finds nothing, and a changed password begins anew. The seal is AES-256-GCM
-(NIST SP 800-38D) over the record and its name, so that no record passes for another one.
+(NIST SP 800-38D). Each name has its own key, so no record passes for another one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Seal:
     def close(self, document: dict[str, Any]) -> bytes:
         """The document as a sealed record."""
         nonce = os.urandom(NONCE_SIZE)
-        return VERSION + nonce + self._cipher.encrypt(nonce, json.dumps(document).encode(), self._context)
+        return VERSION + nonce + self._cipher.encrypt(nonce, json.dumps(document).encode(), VERSION)
 
     def open(self, sealed: bytes) -> Document | None:
         """The document in a record, or None for a record of another version.
@@ -67,13 +67,9 @@ class Seal:
 
         nonce, rest = sealed[1 : 1 + NONCE_SIZE], sealed[1 + NONCE_SIZE :]
         try:
-            document = json.loads(self._cipher.decrypt(nonce, rest, self._context), object_hook=Document)
+            document = json.loads(self._cipher.decrypt(nonce, rest, VERSION), object_hook=Document)
         except (InvalidTag, ValueError):
             document = None
         if not isinstance(document, Document):
             raise RecordError("the record is torn, or was changed")
         return document
-
-    @property
-    def _context(self) -> bytes:
-        return VERSION + self.name.encode()

@@ -140,7 +140,7 @@ class NotaryAuth(Adapter, AuthBase):
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
-        self._proceed(self._account.farewell(), None, None)
+        self._proceed(self._account.farewell())
 
     def __enter__(self) -> NotaryAuth:
         return self
@@ -161,8 +161,8 @@ class NotaryAuth(Adapter, AuthBase):
     def _proceed(
         self,
         conversation: Steps[None],
-        result: Answer | None,
-        request: requests.PreparedRequest | None,
+        result: Answer | None = None,
+        request: requests.PreparedRequest | None = None,
         refused: requests.Response | None = None,
     ) -> Signature | None:
         """Perform steps up to the next Forward, and return its signature; None if there is none to come.

@@ -407,6 +407,16 @@ def test_rule_14_a_renewal_is_left_to_the_process_that_is_at_it(fleet: Members) 
     assert hold(second).authorizations == ["Bearer token-2"]
 
 
+def test_rule_14_a_token_in_the_store_that_is_due_itself_is_no_renewal(fleet: Members) -> None:
+    first, second = fleet.account(), fleet.account()
+    hold(first, found(), granted(lifetime=10_000))
+    hold(second)
+    fleet.clock.advance(9650)
+    hold(first, 401, found(), granted("token-2", lifetime=100))
+    fleet.clock.advance(98)
+    assert hold(second, granted("token-3")).authorizations == ["Bearer token-3"]
+
+
 def test_rule_8_one_that_cannot_wait_waits_for_no_process_either(fleet: Members) -> None:
     account = fleet.account()
     leader = begin(account)

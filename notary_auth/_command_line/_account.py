@@ -1,0 +1,207 @@
+"""The commands that use an account: where its credentials come from, what is printed, how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import requests
+
+from notary_auth import _environment as environment
+from notary_auth import errors
+from notary_auth._account import CLOUD_URL
+from notary_auth.requests import NotaryAuth
+
+KEYRING_SERVICE = "notary-auth"
+
+#: Exit statuses, the most special error first.
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (errors.CredentialsRefused, 3),
+    (errors.TotpRequired, 4),
+    (errors.DiscoveryError, 5),
+    (errors.LoginError, 6),
+    (errors.LogoutError, 6),
+    (requests.RequestException, 7),
+)
+
+
+SENTENCES: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.ProxyError, "the proxy on the way to {} failed: look at HTTPS_PROXY"),
+    (
+        requests.exceptions.SSLError,
+        "the certificate of {} is not trusted: look at the clock, and at REQUESTS_CA_BUNDLE",
+    ),
+    (requests.exceptions.Timeout, "{} did not answer in time"),
+    (requests.exceptions.ConnectionError, "cannot connect to {}"),
+)
+
+
+class Unusable(Exception):
+    """Something is missing that the command needs, or wrong; says what."""
+
+
+def ends_in_order(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+    """Run a command to an exit status: errors are one sentence on stderr, and no traceback."""
+
+    @wraps(command)
+    def run(options: argparse.Namespace) -> int:
+        try:
+            command(options)
+        except (Unusable, errors.InsecureUrl) as error:
+            return complain(error, 2)
+        except (errors.NotaryAuthError, requests.RequestException) as error:
+            return complain(error, status_of(error))
+        return 0
+
+    return run
+
+
+def complain(error: Exception, status: int) -> int:
+    print(f"notary-auth: {sentence(error)}", file=sys.stderr)
+    return status
+
+
+def status_of(error: Exception) -> int:
+    if isinstance(error.__cause__, Unusable):  # of a credential that nobody could be asked for
+        return 2
+    if isinstance(error, errors.LogoutError) and error.status is None:
+        return 7
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 1)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong in one line, without the inner workings of an HTTP client."""
+    if isinstance(error.__cause__, Unusable):
+        return str(error.__cause__)
+    if isinstance(error, errors.NotaryAuthError | Unusable):
+        return str(error)
+    request = getattr(error, "request", None)
+    where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
+    known = next((text for kind, text in SENTENCES if isinstance(error, kind)), None)
+    return (known or f"the request to {{}} failed: {type(error).__name__}").format(where)
+
+
+def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_tokens: bool = True) -> NotaryAuth:
+    """The NotaryAuth that the options and the environment ask for.
+
+    Raises:
+        Unusable: the user is not known, or something is wrong about an argument.
+    """
+    username = options.user or os.environ.get(environment.USERNAME)
+    if not username:
+        raise Unusable(f"which user? Give --user, or set {environment.USERNAME}")
+    try:
+        return NotaryAuth(
+            username,
+            _password_source(username) if with_password else _no_password,
+            cloud_url=options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL,
+            store=_store() if with_password and keeps_tokens and not options.no_store else None,
+            offline_access=options.offline_access,
+        )
+    except errors.InsecureUrl:
+        raise
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+
+
+def arrive(auth: NotaryAuth) -> None:
+    """Log in, if there is no token. If a code turns out to be needed, whoever sits there is asked for it."""
+    account = auth.account
+    try:
+        auth._proceed(account.arrival())
+        return
+    except errors.TotpRequired as error:
+        if error.error != "totp_required" or not sys.stdin.isatty():
+            raise
+    account._totp = _code
+    auth._proceed(account.arrival())
+
+
+def _store() -> Any:
+    """The user's files, if the extra for them is installed."""
+    from notary_auth.stores import FileStore
+
+    try:
+        return FileStore()
+    except ModuleNotFoundError:
+        return None
+
+
+def _no_password() -> str:
+    raise Unusable("no password is needed here")
+
+
+def _password_source(username: str) -> Callable[[], str]:
+    """What asks for the password when it is needed: the environment, the keyring, or whoever sits there."""
+    try:
+        given = environment.password_of_environment()
+    except ValueError as error:
+        raise Unusable(str(error)) from None
+    known: list[str] = []  # a prompt's answer: a login and its refresh need not ask twice
+
+    def ask() -> str:
+        if given is not None:
+            return given if isinstance(given, str) else given()
+        if not known:
+            known.append(_from_keyring(username) or _from_prompt(username))
+        return known[0]
+
+    return ask
+
+
+def _from_keyring(username: str) -> str | None:
+    try:
+        import keyring.errors
+    except ModuleNotFoundError:
+        return None
+    try:
+        return keyring.get_password(KEYRING_SERVICE, username)
+    except keyring.errors.NoKeyringError:
+        return None
+    except Exception as error:  # noqa: BLE001  whatever a desktop's keyring raises where there is no desktop
+        print(f"notary-auth: the keyring failed ({type(error).__name__})", file=sys.stderr)
+        return None
+
+
+def _from_prompt(username: str) -> str:
+    if not sys.stdin.isatty():
+        raise Unusable(
+            f"no password: set {environment.PASSWORD} or {environment.PASSWORD_FILE}, or run it in a terminal"
+        )
+    password = getpass.getpass(f"Password of {username}: ")
+    if not password:
+        raise Unusable("no password was given")
+    return password
+
+
+def _code() -> str:
+    print("TOTP code: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+@ends_in_order
+def token(options: argparse.Namespace) -> None:
+    auth = auth_of(options)
+    arrive(auth)
+    header = auth.account.token.authorization
+    print(f"Authorization: {header}" if options.header else header.removeprefix("Bearer "))
+
+
+@ends_in_order
+def data_center(options: argparse.Namespace) -> None:
+    auth = auth_of(options, with_password=False)
+    auth._proceed(auth.account.discovery())
+    print(auth.account.server_url)
+
+
+@ends_in_order
+def logout(options: argparse.Namespace) -> None:
+    auth = auth_of(options)
+    if auth.account.arguments()["store"] is None:
+        raise Unusable("there is nothing to log out from: no tokens are kept (--no-store, or no extra 'stores')")
+    auth.logout()

@@ -1,0 +1,175 @@
+"""``notary-auth check``: the way to a signed request, step by step, with what to try where it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+
+from notary_auth import errors
+from notary_auth._protocol import API_PATH, LOOKUP_PATH
+from notary_auth.requests import TIMEOUT, NotaryAuth
+
+from ._account import Unusable, arrive, auth_of, complain, sentence, status_of
+
+CLOCK_TOLERANCE = 30.0  # seconds that clocks may differ without a word
+
+
+class Step(NamedTuple):
+    name: str
+    is_ok: bool
+    said: str
+    advice: str = ""
+    status: int = 0
+
+
+class _Failed(Exception):
+    """A step has failed, and those after it need not be tried."""
+
+    def __init__(self, said: str, advice: str, status: int) -> None:
+        super().__init__(said)
+        self.said, self.advice, self.status = said, advice, status
+
+
+ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (errors.CredentialsRefused, "Check user name and password. Further failures lock the account."),
+    (
+        errors.TotpRequired,
+        "Run it in a terminal, where the code is asked for, and look at the clock of your phone.",
+    ),
+    (errors.DiscoveryError, "Is --cloud-url the cloud's URL? Does a proxy or a firewall answer in its place?"),
+    (errors.LoginError, "Try again later. If it stays, ask the platform's support, with the words above."),
+    (requests.exceptions.ProxyError, "Look at HTTPS_PROXY and NO_PROXY."),
+    (requests.exceptions.SSLError, "Look at the clock, and at REQUESTS_CA_BUNDLE if a proxy opens the traffic."),
+    (requests.exceptions.RequestException, "Look at the network, at firewalls, and at HTTPS_PROXY."),
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the steps as they are done. Returns the exit status: that of the first step that failed."""
+    try:
+        auth = auth_of(options, keeps_tokens=False)
+    except (Unusable, errors.InsecureUrl) as error:
+        return complain(error, 2)
+    steps = []
+    for step in _steps(auth):
+        steps.append(step)
+        if not options.json:
+            _show(step)
+    if options.json:
+        listed = [
+            {"name": step.name, "ok": step.is_ok, "said": step.said, "advice": step.advice or None}
+            for step in steps
+        ]
+        print(json.dumps({"ok": all(step.is_ok for step in steps), "steps": listed}, indent=2))
+    return next((step.status for step in steps if not step.is_ok), 0)
+
+
+def _show(step: Step) -> None:
+    tick, cross = ("✓", "✗") if _can_show("✓✗") else ("ok", "FAILED")
+    print(f"{tick if step.is_ok else cross} {step.name}: {step.said}", flush=True)
+    if step.advice:
+        print(f"  {step.advice}", flush=True)
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _steps(auth: NotaryAuth) -> Iterator[Step]:
+    answers: list[requests.Response] = []
+    stages: list[tuple[str, Callable[[NotaryAuth, list[requests.Response]], str]]] = [
+        ("name", _resolve),
+        ("connection", _connect),
+        ("data center", _discover),
+        ("login", _log_in),
+        ("signed call", _call),
+        ("clocks", _compare_clocks),
+    ]
+    for name, stage in stages:
+        try:
+            said = stage(auth, answers)
+        except _Failed as failure:
+            yield Step(name, False, failure.said, failure.advice, failure.status)
+            return
+        except (errors.NotaryAuthError, requests.RequestException) as error:
+            is_usage = isinstance(error.__cause__, Unusable)
+            advice = "" if is_usage else next((text for kind, text in ADVICE if isinstance(error, kind)), "")
+            yield Step(name, False, sentence(error), advice, status_of(error))
+            return
+        yield Step(name, True, said)
+
+
+def _resolve(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    parts = urlsplit(auth.account.cloud_url)
+    if requests.utils.get_environ_proxies(auth.account.cloud_url).get(parts.scheme):
+        return "left to the proxy of the environment"
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise _Failed(
+            f"{parts.hostname} does not resolve: {reason}", "Look at the name and the DNS server.", 7
+        ) from None
+    return f"{parts.hostname} is {', '.join(sorted({str(each[4][0]) for each in found}))}"
+
+
+def _connect(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    url = auth.account.cloud_url
+    with requests.Session() as session:
+        started = time.monotonic()
+        session.head(f"{url}{LOOKUP_PATH}", timeout=TIMEOUT, allow_redirects=False)
+        took = time.monotonic() - started
+    secured = "with TLS" if url.startswith("https") else "without TLS, on this machine"
+    return f"{url} answers {secured} ({took * 1000:.0f} ms)"
+
+
+def _discover(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    auth._proceed(auth.account.discovery())
+    return str(auth.account.server_url)
+
+
+def _log_in(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    arrive(auth)
+    left = auth.account.token.expires_at - auth.account.now()
+    return (
+        f"{auth.account.username}, token good for {'an unknown time' if left == float('inf') else f'{left:.0f} s'}"
+    )
+
+
+def _call(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    url = f"{auth.account.base_url}/stored-files?limit=1"
+    answer = requests.get(url, auth=auth, timeout=TIMEOUT, allow_redirects=False)
+    answers.append(answer)
+    where = f"GET {API_PATH}/stored-files: {answer.status_code}"
+    if answer.status_code == 401:
+        raise _Failed(where, "The login worked, and its token is not taken: is the Notary service enabled?", 1)
+    if answer.status_code in (402, 403):
+        return f"{where}, so the token is good, and the account has no quota or no right for this"
+    if answer.status_code != 200:
+        raise _Failed(where, "The token was sent. Try again later.", 1)
+    return where
+
+
+def _compare_clocks(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+    try:
+        date = parsedate_to_datetime(answers[-1].headers.get("Date", "")).timestamp()
+    except (TypeError, ValueError):
+        return "the server does not tell its time"
+    ahead = date - time.time()
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return "this machine's and the server's agree"
+    which = "behind" if ahead > 0 else "ahead of"
+    return f"this machine's is {abs(ahead):.0f} s {which} the server's, which does not matter to notary-auth"

@@ -1,0 +1,354 @@
+"""``check``, ``token``, ``data-center`` and ``logout``, run as users run them, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from notary_auth.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+LOGIN, REVOKE, LOOKUP = "/api/2/idp/token", "/api/2/idp/revoke_token", "/api/1/accounts"
+FILES = "/api/notary/v2/stored-files"
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    error: str
+
+
+class Terminal:
+    """A user's shell: an environment, a home, and the sandbox as the cloud."""
+
+    def __init__(self, notary: Sandbox, home: Path) -> None:
+        self.notary = notary
+        own = {name: value for name, value in os.environ.items() if not name.startswith("NOTARY_")}
+        self.variables = {
+            **own,
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "NOTARY_USERNAME": notary.username,
+            "NOTARY_PASSWORD": notary.password,
+            "NOTARY_CLOUD_URL": notary.url,
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        }
+
+    def run(self, *arguments: str, **variables: str | None) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "notary_auth", *arguments],
+            env=self._with(variables),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def type(self, answers: list[str], *arguments: str, **variables: str | None) -> tuple[int, str]:
+        """Run it at a real terminal, and answer each question. Returns the status, and what was to be seen."""
+        child, terminal = pty.fork()
+        if child == 0:
+            try:
+                os.chdir(ROOT)
+                os.execve(sys.executable, [sys.executable, "-m", "notary_auth", *arguments], self._with(variables))
+            finally:
+                os._exit(127)
+        seen = ""
+        left = list(answers)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                seen += os.read(terminal, 1024).decode(errors="replace")
+            except OSError:  # it has ended
+                break
+            if left and seen.rstrip().endswith(":"):
+                os.write(terminal, f"{left.pop(0)}\n".encode())
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen
+
+    def _with(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+        merged: dict[str, Any] = {**self.variables, **variables}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+@pytest.fixture
+def terminal(notary: Sandbox, tmp_path: Path) -> Terminal:
+    return Terminal(notary, tmp_path)
+
+
+# token
+
+
+def test_a_token_is_printed_and_works(terminal: Terminal) -> None:
+    notary = terminal.notary
+    ended = terminal.run("token")
+    assert (ended.status, ended.error) == (0, "")
+    token = ended.out.strip()
+    home = notary.data_center_urls[0] + FILES
+    assert requests.get(home, headers={"Authorization": f"Bearer {token}"}, timeout=9).status_code == 200
+    assert terminal.run("token", "--header").out == f"Authorization: Bearer {token}\n"
+    assert notary.count("login") == 1, "the second one is out of the store"
+
+
+def test_without_a_store_each_run_logs_in(terminal: Terminal) -> None:
+    for _ in range(2):
+        assert terminal.run("token", "--no-store").status == 0
+    assert terminal.notary.count("login") == 2
+    assert not (Path(terminal.variables["XDG_CACHE_HOME"]) / "notary-auth").exists()
+
+
+def test_user_and_cloud_may_be_options(terminal: Terminal) -> None:
+    nowhere = {"NOTARY_USERNAME": None, "NOTARY_CLOUD_URL": None}
+    ended = terminal.run("token", "--user", "JohnSmith", "--cloud-url", terminal.notary.url, **nowhere)
+    assert ended.status == 0
+
+
+def test_a_password_may_be_in_a_file(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("qwe123QWE\n")
+    ended = terminal.run("token", NOTARY_PASSWORD=None, NOTARY_PASSWORD_FILE=str(tmp_path / "secret"))
+    assert ended.status == 0
+
+
+def test_a_password_may_be_in_the_keyring(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "somekeyring.py").write_text(
+        "from keyring.backend import KeyringBackend\n"
+        "class Keyring(KeyringBackend):\n"
+        "    priority = 1\n"
+        "    def get_password(self, service, username):\n"
+        "        return 'qwe123QWE' if (service, username) == ('notary-auth', 'JohnSmith') else None\n"
+        "    set_password = delete_password = None\n"
+    )
+    own = {"PYTHON_KEYRING_BACKEND": "somekeyring.Keyring", "PYTHONPATH": str(tmp_path)}
+    assert terminal.run("token", NOTARY_PASSWORD=None, **own).status == 0
+
+
+def test_a_keyring_that_fails_is_told_and_asked_no_more(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "badkeyring.py").write_text(
+        "from keyring.backend import KeyringBackend\n"
+        "class Keyring(KeyringBackend):\n"
+        "    priority = 1\n"
+        "    def get_password(self, service, username):\n"
+        "        raise RuntimeError('geheim')\n"
+        "    set_password = delete_password = None\n"
+    )
+    own = {"PYTHON_KEYRING_BACKEND": "badkeyring.Keyring", "PYTHONPATH": str(tmp_path)}
+    ended = terminal.run("token", NOTARY_PASSWORD=None, **own)
+    assert ended.status == 2
+    assert "the keyring failed (RuntimeError)" in ended.error
+    assert "geheim" not in ended.error
+
+
+def test_a_password_is_asked_for_at_a_terminal_and_not_shown(terminal: Terminal) -> None:
+    status, seen = terminal.type(["qwe123QWE"], "token", "--header", NOTARY_PASSWORD=None)
+    assert status == 0
+    assert "Password of JohnSmith: " in seen
+    assert "Authorization: Bearer " in seen
+    assert "qwe123QWE" not in seen
+
+
+def test_a_code_is_asked_for_where_it_is_needed(terminal: Terminal) -> None:
+    terminal.notary.add_user("JohnSmith", "qwe123QWE", totp="424242")
+    status, seen = terminal.type(["qwe123QWE", "424242"], "token", "--offline-access", NOTARY_PASSWORD=None)
+    assert status == 0
+    assert seen.count("Password") == 1
+    assert seen.count("TOTP code: ") == 1
+    status, seen = terminal.type([], "token", "--offline-access")
+    assert (status, "TOTP" in seen) == (0, False)
+
+
+def test_without_a_terminal_a_missing_code_is_an_error(terminal: Terminal) -> None:
+    terminal.notary.add_user("JohnSmith", "qwe123QWE", totp="424242")
+    ended = terminal.run("token")
+    assert ended.status == 4
+    assert "needs a TOTP code" in ended.error
+
+
+# Errors are one sentence, and a status of their own
+
+
+def test_a_refused_password(terminal: Terminal) -> None:
+    ended = terminal.run("token", NOTARY_PASSWORD="wrong")
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.error.startswith("notary-auth: the platform refused the login of 'JohnSmith'")
+    assert ended.error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"NOTARY_USERNAME": None}, "which user? Give --user, or set NOTARY_USERNAME"),
+        (
+            {"NOTARY_PASSWORD": None},
+            "no password: set NOTARY_PASSWORD or NOTARY_PASSWORD_FILE, or run it in a terminal",
+        ),
+        ({"NOTARY_PASSWORD_FILE": "x"}, "both NOTARY_PASSWORD and NOTARY_PASSWORD_FILE are set"),
+        ({"NOTARY_CLOUD_URL": "cloud"}, "cloud_url is not an http or https URL"),
+        ({"NOTARY_CLOUD_URL": "http://cloud.example"}, "cloud_url must be https"),
+    ],
+)
+def test_wrong_usage(terminal: Terminal, variables: dict[str, str | None], text: str) -> None:
+    ended = terminal.run("token", **variables)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.error.startswith(f"notary-auth: {text}")
+    assert ended.error.count("\n") == 1
+
+
+def test_a_data_center_that_is_not_found(terminal: Terminal) -> None:
+    terminal.notary.faults.answer_next(LOOKUP, 404)
+    ended = terminal.run("data-center")
+    assert ended.status == 5
+    assert "answered 404" in ended.error
+
+
+def test_a_login_that_fails(terminal: Terminal) -> None:
+    terminal.notary.faults.answer_next(LOGIN, 500)
+    assert terminal.run("token").status == 6
+
+
+@pytest.mark.parametrize("command", ["token", "data-center"])
+def test_a_platform_that_is_not_reached(terminal: Terminal, command: str) -> None:
+    ended = terminal.run(command, NOTARY_CLOUD_URL="https://127.0.0.1:1")
+    assert (ended.status, ended.error) == (7, "notary-auth: cannot connect to https://127.0.0.1:1\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(terminal: Terminal) -> None:
+    command = f"{sys.executable} -m notary_auth token | true"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env=terminal.variables, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# data-center, logout
+
+
+def test_the_data_center_needs_no_password(terminal: Terminal) -> None:
+    ended = terminal.run("data-center", NOTARY_PASSWORD=None)
+    assert (ended.status, ended.out) == (0, f"{terminal.notary.data_center_urls[0]}\n")
+    assert [call.kind for call in terminal.notary.calls] == ["lookup"]
+
+
+def test_a_logout_revokes_what_earlier_runs_have_stored(terminal: Terminal) -> None:
+    token = terminal.run("token").out.strip()
+    ended = terminal.run("logout")
+    assert ended == (0, "", "")
+    assert terminal.notary.count("revoke") == 1
+    assert token not in terminal.notary._platform.tokens
+    assert terminal.run("logout").status == 0
+    assert terminal.notary.count("revoke") == 1
+
+
+def test_a_logout_that_fails(terminal: Terminal) -> None:
+    terminal.run("token")
+    terminal.notary.faults.answer_next(REVOKE, 400, {}, '{"error": "invalid_client"}')
+    ended = terminal.run("logout")
+    assert ended.status == 6
+    assert "invalid_client" in ended.error
+
+
+def test_a_logout_without_a_store_is_wrong_usage(terminal: Terminal) -> None:
+    ended = terminal.run("logout", "--no-store")
+    assert ended.status == 2
+    assert "nothing to log out from" in ended.error
+
+
+# check
+
+
+def test_a_check_goes_all_the_way(terminal: Terminal) -> None:
+    ended = terminal.run("check", PYTHONIOENCODING="utf-8")
+    assert (ended.status, ended.error) == (0, "")
+    marks = [line.partition(":")[0] for line in ended.out.splitlines()]
+    steps = ["name", "connection", "data center", "login", "signed call", "clocks"]
+    assert marks == [f"✓ {step}" for step in steps]
+    assert terminal.notary.count("login") == 1
+
+
+def test_a_terminal_without_such_letters_gets_words(terminal: Terminal) -> None:
+    assert terminal.run("check", PYTHONIOENCODING="ascii").out.startswith("ok name: ")
+
+
+def test_a_check_says_where_the_way_ends_and_what_to_try(terminal: Terminal) -> None:
+    ended = terminal.run("check", NOTARY_PASSWORD="wrong", PYTHONIOENCODING="utf-8")
+    assert ended.status == 3
+    *_, failed, advice = ended.out.splitlines()
+    assert failed.startswith("✗ login: the platform refused the login")
+    assert advice == "  Check user name and password. Further failures lock the account."
+
+
+@pytest.mark.parametrize(
+    ("url", "step", "said"),
+    [
+        ("https://nowhere.invalid", "name", "nowhere.invalid does not resolve"),
+        ("https://127.0.0.1:1", "connection", "cannot connect to https://127.0.0.1:1"),
+    ],
+)
+def test_a_check_of_what_is_not_there(terminal: Terminal, url: str, step: str, said: str) -> None:
+    ended = terminal.run("check", "--json", NOTARY_CLOUD_URL=url)
+    assert ended.status == 7
+    document = json.loads(ended.out)
+    assert document["ok"] is False
+    assert [each["name"] for each in document["steps"] if not each["ok"]] == [step]
+    assert document["steps"][-1]["said"].startswith(said)
+    assert document["steps"][-1]["advice"]
+
+
+def test_a_check_knows_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    with Sandbox(tls=True) as notary:
+        terminal = Terminal(notary, tmp_path)
+        ended = terminal.run("check", "--json", REQUESTS_CA_BUNDLE=None, CURL_CA_BUNDLE=None)
+        assert ended.status == 7
+        assert "is not trusted" in json.loads(ended.out)["steps"][-1]["said"]
+        assert terminal.run("check", REQUESTS_CA_BUNDLE=notary.ca_file).status == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "said"),
+    [
+        (200, 0, ": 200"),
+        (402, 0, "no quota or no right"),
+        (403, 0, "no quota"),
+        (404, 1, ": 404"),
+        (401, 1, ": 401"),
+    ],
+)
+def test_a_check_judges_the_signed_call(terminal: Terminal, status: int, expected: int, said: str) -> None:
+    if status != 200:
+        terminal.notary.faults.answer_next(FILES, status, times=3)
+    ended = terminal.run("check", "--json")
+    assert ended.status == expected
+    (step,) = [each for each in json.loads(ended.out)["steps"] if each["name"] == "signed call"]
+    assert said in step["said"]
+
+
+@pytest.mark.parametrize(("offset", "which"), [(3600, "behind"), (-3600, "ahead of")])
+def test_a_check_compares_the_clocks(terminal: Terminal, offset: float, which: str) -> None:
+    terminal.notary.faults.clock_offset = offset
+    ended = terminal.run("check")
+    assert ended.status == 0
+    assert f"s {which} the server's" in ended.out
+
+
+def test_a_check_without_a_date_goes_without(terminal: Terminal) -> None:
+    terminal.notary.faults.send_date = False
+    assert "the server does not tell its time" in terminal.run("check").out
+
+
+def test_the_help_has_the_statuses_and_an_example(terminal: Terminal) -> None:
+    assert "exit status:" in terminal.run("--help").out
+    for command in ("check", "token", "data-center", "logout"):
+        assert "example: " in terminal.run(command, "--help").out
