@@ -2,20 +2,24 @@
 
 The adapters are imported by the client's name: ``from notary_auth.requests import NotaryAuth``, likewise
 ``notary_auth.httpx`` and ``notary_auth.httpx2``. Here is what they share: the account and the errors. No HTTP
-client is imported by this module.
+client is imported by this module, and nothing else before it is used: it stands in the way of every run of pytest.
 """
 
-from ._account import Account
+from typing import TYPE_CHECKING
+
 from ._version import __version__
-from .errors import (
-    CredentialsRefused,
-    DiscoveryError,
-    InsecureUrl,
-    LoginError,
-    LogoutError,
-    NotaryAuthError,
-    TotpRequired,
-)
+
+if TYPE_CHECKING:
+    from ._account import Account
+    from .errors import (
+        CredentialsRefused,
+        DiscoveryError,
+        InsecureUrl,
+        LoginError,
+        LogoutError,
+        NotaryAuthError,
+        TotpRequired,
+    )
 
 __all__ = [
     "Account",
@@ -28,3 +32,18 @@ __all__ = [
     "TotpRequired",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What is asked for by name is imported then (PEP 562), and found directly from then on."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module("._account" if name == "Account" else ".errors", __name__)
+    globals()[name] = getattr(module, name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

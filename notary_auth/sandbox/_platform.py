@@ -206,6 +206,12 @@ class Platform:
         """Seconds since the epoch by the server's clock."""
         return time.time() + self.faults.clock_offset
 
+    def reset(self) -> None:
+        self.close()
+        for state in (self.accounts, self.tokens, self.refresh_tokens, self.files, self.calls):
+            state.clear()
+        self.faults = Faults()
+
     def close(self) -> None:
         for files in self.files.values():
             for file in files:

@@ -42,14 +42,13 @@ class Sandbox:
         port: int = 0,
         tls: bool = False,
     ) -> None:
-        users = {"JohnSmith": "qwe123QWE"} if users is None else users
+        self._users = {"JohnSmith": "qwe123QWE"} if users is None else dict(users)
         self._platform = Platform()
         self._port = port
         self._tls = tls
         self._running = ExitStack()
         self._ca_file: str | None = None
-        for username, password in users.items():
-            self.add_user(username, password)
+        self._add_users()
 
     def start(self) -> Sandbox:
         """Open the sockets and serve them in the background.
@@ -179,6 +178,15 @@ class Sandbox:
         """Move an account to the other data center."""
         account = self.account(username)
         account.data_center = SECOND if account.data_center == FIRST else FIRST
+
+    def reset(self) -> None:
+        """Make it as it was at first: its accounts, no tokens and files, no faults, and nothing on record."""
+        self._platform.reset()
+        self._add_users()
+
+    def _add_users(self) -> None:
+        for username, password in self._users.items():
+            self.add_user(username, password)
 
     # What arrived
 
