@@ -70,7 +70,7 @@ LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
 FLEET_PATIENCE = 40.0  # seconds that a leader waits for another process's login; less than `PATIENCE`
 FLEET_PAUSES = 0.05, 0.5  # seconds between two looks at it: from, to
 REPLAYS = 3  # of a request, at most: with the current token, the store's, and one that was got for it
-REFUSED_TOKENS_KEPT = 10  # refused tokens remembered, so that a store does not bring them back
+TOKENS_KEPT = 10  # refused and spent tokens remembered, so that a store does not bring them back
 PASS_401 = 60.0  # seconds for which a 401 is passed on after a fresh token got one
 TRIES = 3  # attempts at a control call, in all
 WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
@@ -160,6 +160,7 @@ class Account:
         self.token: Token = NO_TOKEN
         self._refresh_token: Secret | None = None
         self._refused_tokens: tuple[str, ...] = ()
+        self._spent_refresh_tokens: tuple[Secret, ...] = ()  # or refused: a store is not to bring them back
         self._takes_stored_refusals = True
         self._data_center: Origin | None = None
         self._lookup_due = True
@@ -346,7 +347,7 @@ class Account:
             is_passed_on = now < self._pass_401_until
             if not is_passed_on:
                 self.token = NO_TOKEN
-                self._refused_tokens = (*self._refused_tokens, token.authorization)[-REFUSED_TOKENS_KEPT:]
+                self._refused_tokens = (*self._refused_tokens, token.authorization)[-TOKENS_KEPT:]
                 # The account may have moved: look that up before logging in.
                 self._lookup_due = self._is_refused = True
         if is_second:
@@ -535,15 +536,14 @@ class Account:
         good_until = token.refresh_at if is_renewal else token.expires_at
         if now >= good_until or token.authorization in (*self._refused_tokens, self.token.authorization):
             return False
-        self._refresh_token = shared.refresh_token
+        self._refresh_token = shared.refresh_token or self._refresh_token
         self._keep(token, shared.data_center, PASS_401 - shared.age if shared.is_in_doubt else -inf)
         log.debug("a token of %r was found in the store", self.username)
         return True
 
     def _log_in_anew(self, turn: Turn, password: Secret, tries: int) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
-        stored = None if turn.shared is None else turn.shared.refresh_token
-        if (yield from self._refresh(turn, stored or self._refresh_token, tries)):
+        if (yield from self._refresh(turn, self._stored_refresh_token(turn) or self._refresh_token, tries)):
             return
         known = None if self._lookup_due else self._data_center
         data_center = known or (yield from self._discover(tries))
@@ -567,18 +567,31 @@ class Account:
         request = protocol.refresh_request(data_center, refresh_token)
         self._lookup_due = True  # after a failure, which only a success takes back
         reply, sent_at = yield from self._call(lambda: _done(request), tries)
-        if reply.status in protocol.REFUSALS:
-            self._refresh_token = None
+        if protocol.is_refused(reply):
+            self._spend(refresh_token)
             self._lookup_due = False  # it was looked up, or good till now; the password will tell
             log.debug("the refresh token of %r was refused", self.username)
+            if turn.shared is not None and turn.shared.refresh_token == refresh_token:
+                yield from turn.delete()  # or each process would try it, for as long as the password does not help
             return False
         grant = protocol.read_login(
             reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
         )
         if grant.refresh_token is None:  # it is good for another time
             grant = grant._replace(refresh_token=refresh_token)
+        elif grant.refresh_token != refresh_token:
+            self._spend(refresh_token)
         self._accept(grant, data_center, sent_at, turn)
         return True
+
+    def _stored_refresh_token(self, turn: Turn) -> Secret | None:
+        stored = None if turn.shared is None else turn.shared.refresh_token
+        return None if stored in self._spent_refresh_tokens else stored
+
+    def _spend(self, refresh_token: Secret) -> None:
+        self._spent_refresh_tokens = (*self._spent_refresh_tokens, refresh_token)[-TOKENS_KEPT:]
+        if self._refresh_token == refresh_token:
+            self._refresh_token = None
 
     def _log_in_at(self, data_center: Origin, turn: Turn, password: Secret, tries: int) -> Steps[_Refusal | None]:
         """Log in. A refusal is returned, since it may not be the last word; what it refused is not sent again."""
@@ -620,11 +633,12 @@ class Account:
                 grant.authorization,
                 grant.lifetime,
                 self.now() - sent_at,
-                grant.refresh_token,
+                # One who asks for none leaves that of others there.
+                grant.refresh_token or self._stored_refresh_token(turn),
                 self._is_refused,
             )
         )
-        self._refresh_token = grant.refresh_token
+        self._refresh_token = grant.refresh_token or self._refresh_token
         self._keep(Token.issued(grant.authorization, data_center, sent_at, grant.lifetime), data_center)
         log.info(
             "logged in %r at %s, token good for %s",
@@ -651,7 +665,10 @@ class Account:
                 return
             shared = yield from turn.load()
             if shared is not None and shared.authorization == answer.authorization:
-                yield from turn.delete()
+                if shared.refresh_token is None:
+                    yield from turn.delete()
+                else:  # which the next process can use
+                    turn.leave(shared._replace(lifetime=0.0, kept=0.0))
             yield from turn.end()
         finally:
             turn.abandon()
@@ -691,9 +708,10 @@ class Account:
 
     def _log_out(self) -> Steps[None]:
         given = self._forget_tokens()
-        if self._fleet.store is not None:
-            given += yield from self._forget_stored()
         failure: LogoutError | None = None
+        if self._fleet.store is not None:
+            stored, failure = yield from self._forget_stored()
+            given += stored
         for data_center, kind, token in dict.fromkeys(given):
             try:
                 yield from self._revoke(data_center, kind, token)
@@ -709,20 +727,30 @@ class Account:
             self.token, self._refresh_token = NO_TOKEN, None
             return _given(token.data_center, token.authorization, self._data_center, refresh_token)
 
-    def _forget_stored(self) -> Steps[list[_Given]]:
+    def _forget_stored(self) -> Steps[tuple[list[_Given], LogoutError | None]]:
+        """Remove what is in the store. What was there is to be revoked, also where it could not be removed."""
         turn = self._fleet.last_turn()
         if turn is NO_TURN:  # a process that only logs out
-            turn = yield from self._fleet.turn((yield from self._ask("password", self._password)))
+            try:
+                password = yield from self._ask("password", self._password)
+            except LoginError as error:
+                return [], error.retold(LogoutError)
+            turn = yield from self._fleet.turn(password)
+        given: list[_Given] = []
         try:
             yield from turn.acquire()  # if somebody else is at it, what comes of that is not ours to end
             shared = yield from turn.load()
-            if shared is None or shared.refusal is not None:
-                return []
-            yield from turn.delete()
+            if shared is not None and shared.refusal is None:
+                given = _given(shared.data_center, shared.authorization, shared.data_center, shared.refresh_token)
+                yield from turn.delete()
             yield from turn.end()
-            return _given(shared.data_center, shared.authorization, shared.data_center, shared.refresh_token)
         finally:
             turn.abandon()
+        if not turn.has_failed:
+            return given, None
+        return given, LogoutError(
+            f"the logout of {self.username!r} is not complete: the store failed, and may still have the tokens"
+        )
 
     def _revoke(self, data_center: Origin, kind: str, token: Secret) -> Steps[None]:
         request = protocol.revoke_request(data_center, kind, token)

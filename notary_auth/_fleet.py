@@ -9,14 +9,16 @@ ends the dealings of this turn with a warning, and the login goes on as if there
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ._origin import Origin
 from ._sealed import RecordError, Seal
 from ._secret import Bearer, Document, Secret, digest
 from ._steps import Call, Steps
-from ._waiting import current_caller
+from ._token import clock
 from .errors import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 TOKEN_KEPT = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
 REFRESH_TOKEN_KEPT = 30 * 24 * 3600.0  # seconds for which a refresh token is
+REFUSAL_SLACK = 3600.0  # seconds by which the clocks of two machines may differ for a refusal to be believed
 CLOCK_SLACK = 2.0  # seconds by which a store's clock may seem to go backwards
 
 Result = TypeVar("Result")
@@ -91,22 +94,24 @@ class Turn:
     def __init__(self, store: "TokenStore | None", username: str) -> None:
         self.seal: Seal | None = None
         self.shared: Shared | None = None  # what was there when it was looked at last
+        self.has_failed = False
         self._store = store
         self._username = username
-        self._has_failed = False
+        self._seen: bytes | None = None  # `shared` as it was sealed
         self._lock: StoreLock | None = None
+        self._locked_at = inf
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and for how long
-        self._has_ended = False
-        self._guard = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
+        self._is_abandoned = False
+        self._ending = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
 
     @property
     def is_ours(self) -> bool:
         """Whether there is nobody to wait for: the lock is ours, or there is no store to have one."""
-        return self._lock is not None or self._store is None or self._has_failed
+        return self._lock is not None or self._store is None or self.has_failed
 
     def perform(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
         """Do something with the store. Once that has failed, nothing more is done, and None is returned."""
-        return None if self._has_failed else (yield from self._do(function))
+        return None if self.has_failed else (yield from self._do(function))
 
     def _do(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
         store = self._store
@@ -115,17 +120,20 @@ class Turn:
         result: Result | _Failure = yield Call(lambda: _outcome(lambda: function(store)))
         if not isinstance(result, _Failure):
             return result
-        self._has_failed = True
-        log.warning("the store of %r failed, so this process logs in for itself: %s", self._username, result.why)
+        self.has_failed = True
+        log.warning("the store of %r failed, going on without it: %s", self._username, result.why)
         return None
 
     def load(self) -> Steps[Shared | None]:
         """What others have left."""
-        self.shared = yield from self.perform(self._load)
-        return self.shared
+        found = yield from self.perform(self._load)
+        if not self.has_failed:
+            self.shared = found
+        return found
 
     def _load(self, store: "TokenStore") -> Shared | None:
         found = store.load(self._seal.name)
+        self._seen = None if found is None else found[0]
         document = None if found is None else self._seal.open(found[0])
         return None if found is None or document is None else _read(document, found[1])
 
@@ -137,19 +145,20 @@ class Turn:
 
     def _acquire(self, store: "TokenStore") -> None:
         lock = store.lock(self._seal.name, LEASE)
-        if not lock.acquire():
-            return
-        with self._guard:
-            if not self._has_ended:
-                self._lock = lock
-                return
-        lock.release()  # who wanted it has been cancelled meanwhile
+        if lock.acquire():
+            self._locked_at = clock()
+            self._lock = lock
+            if self._is_abandoned:  # who wanted it has been cancelled meanwhile
+                self._end(store)
 
     def leave(self, shared: Shared) -> None:
-        """Have a record saved when the turn ends, whatever becomes of the login till then."""
-        if self._store is not None and not self._has_failed:
+        """Have a record saved when the turn ends, whatever becomes of the login till then.
+
+        Where the store has failed, a refresh token is worth another try: others may have one that is spent.
+        """
+        if self.seal is not None and (not self.has_failed or shared.refresh_token is not None):
             document = _written(shared)
-            self._pending = self._seal.close(document), document["kept"]
+            self._pending = self.seal.close(document), document["kept"]
 
     def delete(self) -> Steps[None]:
         """Remove the record."""
@@ -161,38 +170,42 @@ class Turn:
             yield from self._do(self._end)
 
     def abandon(self) -> None:
-        """Do the same without a step. It blocks no event loop; after `end`, it does nothing."""
+        """Do the same without a step, in a thread that is waited for when the program ends. Blocks nobody.
+
+        A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
+        """
         store = self._store
-        if store is None:  # before all else: this turn is everybody's
-            return
-        with self._guard:
-            if not self._is_owing:
-                self._has_ended = True
-                return
-        if current_caller().loop is None:
-            _outcome(lambda: self._end(store))
+        self._is_abandoned = True
+        if store is None or not self._is_owing:
             return
         thread = threading.Thread(target=_outcome, args=(lambda: self._end(store),), name="notary-auth")
         try:
-            thread.start()  # no daemon: a program that ends does this first
+            thread.start()
         except RuntimeError:  # the interpreter is shutting down
             _outcome(lambda: self._end(store))
 
     @property
     def _is_owing(self) -> bool:
-        return not self._has_ended and (self._pending is not None or self._lock is not None)
+        return self._pending is not None or self._lock is not None
 
     def _end(self, store: "TokenStore") -> None:
-        with self._guard:
-            if self._has_ended:
-                return
-            self._has_ended = True
-        try:
-            if self._pending is not None:
-                store.save(self._seal.name, *self._pending)
-        finally:
-            if self._lock is not None:
-                self._lock.release()
+        with self._ending:
+            try:
+                if self._pending is not None:
+                    if not self._is_overtaken(store):
+                        store.save(self._seal.name, *self._pending)
+                    self._pending = None  # not before: an interrupt in between must not lose it
+            finally:
+                lock, self._lock = self._lock, None
+                if lock is not None:
+                    lock.release()
+
+    def _is_overtaken(self, store: "TokenStore") -> bool:
+        """Whether this took longer than the lease, and somebody else has saved a record meanwhile."""
+        if clock() - self._locked_at < LEASE:
+            return False
+        found = store.load(self._seal.name)
+        return found is not None and found[0] != self._seen
 
     @property
     def _seal(self) -> Seal:
@@ -228,22 +241,19 @@ def _kept(shared: Shared) -> float:
     return TOKEN_KEPT if shared.lifetime is None else shared.lifetime - shared.age
 
 
-def _written(shared: Shared) -> dict[str, Any]:
+def _written(shared: Shared) -> Document:
     """What is sealed: a JSON object."""
-    document: dict[str, Any] = {
-        "kept": shared.kept or _kept(shared),
-        "age": shared.age,
-        "data_center": str(shared.data_center),
-    }
+    document = Document(kept=shared.kept or _kept(shared), age=shared.age, data_center=str(shared.data_center))
     if shared.refusal is not None:
-        return {**document, "message": shared.refusal.args[0], "refusal": shared.refusal.details()}
-    return {
-        **document,
-        "authorization": str(shared.authorization),
-        "lifetime": shared.lifetime,
-        "refresh_token": None if shared.refresh_token is None else shared.refresh_token.value,
-        "is_in_doubt": shared.is_in_doubt,
-    }
+        document.update(message=shared.refusal.args[0], refusal=shared.refusal.details(), at=time.time())
+        return document
+    document.update(
+        authorization=str(shared.authorization),
+        lifetime=shared.lifetime,
+        refresh_token=None if shared.refresh_token is None else shared.refresh_token.value,
+        is_in_doubt=shared.is_in_doubt,
+    )
+    return document
 
 
 def _read(document: Document, left: float) -> Shared | None:
@@ -254,6 +264,9 @@ def _read(document: Document, left: float) -> Shared | None:
     age = document["age"] + max(0.0, kept - left)
     data_center = Origin.of_base_url(document["data_center"])
     if "refusal" in document:
+        # Whoever can write to the store could keep one there for ever. A wrong clock costs another attempt.
+        if abs(time.time() - document["at"]) > kept + REFUSAL_SLACK:
+            return None
         refusal = CredentialsRefused(document["message"], **document["refusal"])
         return Shared(data_center, age=age, refusal=refusal, kept=kept)
     refresh_token = document["refresh_token"]

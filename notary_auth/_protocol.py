@@ -202,6 +202,12 @@ def _flaw_of_token(document: Document) -> str:
     return ""
 
 
+def is_refused(reply: Reply) -> bool:
+    """Whether a refresh token is worth nothing any more, as far as the reply tells: a 403 may be any gateway's."""
+    error, _ = _explanation(reply, [])
+    return reply.status in REFUSALS and (reply.status == 401 or reply.is_hidden or error is not None)
+
+
 def _flaw_of_refresh_token(value: object) -> str:
     if value is None:
         return ""

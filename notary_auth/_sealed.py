@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from ._secret import Document, Secret
 
@@ -50,7 +49,7 @@ class Seal:
     def __repr__(self) -> str:
         return f"<Seal of {self.name}>"
 
-    def close(self, document: dict[str, Any]) -> bytes:
+    def close(self, document: Document) -> bytes:
         """The document as a sealed record."""
         nonce = os.urandom(NONCE_SIZE)
         return VERSION + nonce + self._cipher.encrypt(nonce, json.dumps(document).encode(), VERSION)

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 import stat
 import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 from ._extras import needs_extra
 from ._token import clock
@@ -32,6 +36,7 @@ __all__ = ["FileStore", "MemoryStore", "RedisStore", "StoreLock", "TokenStore"]
 
 LARGEST_RECORD = 64 * 1024  # bytes
 SWEPT_AFTER = 3600.0  # seconds after its end for which a record's file may still lie there
+OWN_FILES = re.compile(r"[0-9a-f]{32}(\.(?!lock$).*)?", re.ASCII)  # records, and what is left of writing them
 REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer; tried twice
 
 
@@ -99,7 +104,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._records: dict[str, tuple[bytes, float]] = {}
         self._leases: dict[str, tuple[object, float]] = {}
-        self._guard = threading.Lock()
+        self._guards: dict[int, AbstractContextManager[bool]] = {}
 
     def load(self, name: str) -> tuple[bytes, float] | None:
         record, end = self._records.get(name, (b"", 0.0))
@@ -113,7 +118,13 @@ class MemoryStore:
         self._records.pop(name, None)
 
     def lock(self, name: str, seconds: float) -> StoreLock:
-        return _MemoryLock(self._leases, self._guard, name, seconds)
+        return _MemoryLock(self, name, seconds)
+
+    @property
+    def _guard(self) -> AbstractContextManager[bool]:
+        """By process, since a forked child must not wait for a thread that stayed behind in its parent."""
+        pid = os.getpid()
+        return self._guards.get(pid) or self._guards.setdefault(pid, threading.RLock())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
@@ -123,26 +134,23 @@ class MemoryStore:
 
 
 class _MemoryLock:
-    def __init__(
-        self, leases: dict[str, tuple[object, float]], guard: threading.Lock, name: str, seconds: float
-    ) -> None:
-        self._leases = leases
-        self._guard = guard
+    def __init__(self, store: MemoryStore, name: str, seconds: float) -> None:
+        self._store = store
         self._name = name
         self._seconds = seconds
 
     def acquire(self) -> bool:
-        with self._guard:
-            _, end = self._leases.get(self._name, (None, 0.0))
+        with self._store._guard:
+            _, end = self._store._leases.get(self._name, (None, 0.0))
             if clock() < end:
                 return False
-            self._leases[self._name] = self, clock() + self._seconds
+            self._store._leases[self._name] = self, clock() + self._seconds
             return True
 
     def release(self) -> None:
-        with self._guard:
-            if self._leases.get(self._name, (None, 0.0))[0] is self:
-                del self._leases[self._name]
+        with self._store._guard:
+            if self._store._leases.get(self._name, (None, 0.0))[0] is self:
+                del self._store._leases[self._name]
 
 
 class FileStore:
@@ -224,7 +232,7 @@ class FileStore:
         for entry in os.scandir(self.path):
             try:
                 is_old = entry.stat(follow_symlinks=False).st_mtime < time.time() - SWEPT_AFTER
-                if is_old and not entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):
+                if is_old and OWN_FILES.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     os.unlink(entry.path)
             except FileNotFoundError:  # another process is sweeping as well
                 pass
@@ -281,7 +289,8 @@ class RedisStore:
     Args:
         url_or_client: a URL as ``redis.Redis.from_url`` takes it (``redis://``, ``rediss://`` for TLS,
             ``unix://``); or a `redis.Redis` or `redis.RedisCluster` with its own settings, which must not have
-            ``decode_responses``. A URL's client waits 3 s for a connection or an answer, and tries twice.
+            ``decode_responses``, and cannot be pickled. A URL's client waits 3 s for a connection or an answer,
+            and tries twice.
         prefix: what all keys begin with.
 
     Raises:
@@ -295,6 +304,8 @@ class RedisStore:
         if isinstance(url_or_client, str):
             if not url_or_client.startswith(("redis://", "rediss://", "unix://")):
                 raise ValueError("the URL must begin with redis://, rediss:// or unix://")
+            if "decode_responses" in parse_qs(urlsplit(url_or_client).query):
+                raise ValueError("the URL must not have decode_responses: records are bytes")
         else:
             _check_client(url_or_client)
         self._source = url_or_client
@@ -308,10 +319,12 @@ class RedisStore:
         return self._connected
 
     def load(self, name: str) -> tuple[bytes, float] | None:
-        with self._client.pipeline(transaction=True) as together:
-            together.get(self._prefix + name)
+        # No transaction, which clusters do not have. In this order a record that is replaced in between only looks
+        # older than it is.
+        with self._client.pipeline(transaction=False) as together:
             together.pttl(self._prefix + name)
-            record, left = together.execute()
+            together.get(self._prefix + name)
+            left, record = together.execute()
         return None if record is None or left <= 0 else (record, left / 1000)
 
     def save(self, name: str, record: bytes, seconds: float) -> None:
@@ -361,9 +374,14 @@ class _RedisStoreLock:
     def __init__(self, client: Redis, key: str, seconds: float) -> None:
         # Not bound to a thread: it is released in another than it was acquired in.
         self._lock = client.lock(key, timeout=seconds, thread_local=False)
+        self._token = secrets.token_hex(16)
 
     def acquire(self) -> bool:
-        return bool(self._lock.acquire(blocking=False))
+        if self._lock.acquire(blocking=False, token=self._token):
+            return True
+        # It is ours all the same if the answer got lost, and the client has asked a second time.
+        self._lock.local.token = self._token.encode()
+        return bool(self._lock.owned())
 
     def release(self) -> None:
         from redis.exceptions import LockError

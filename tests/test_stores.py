@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import signal
 import stat
 import subprocess
 import sys
@@ -70,7 +71,7 @@ class NoLock:
 
 
 def _release_whoevers(self: Any) -> None:
-    self._leases.pop(self._name, None)
+    self._store._leases.pop(self._name, None)
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -208,17 +209,22 @@ def test_a_record_and_a_folder_of_another_user_are_refused(folder: Path) -> None
 
 def test_what_ended_long_ago_is_swept(folder: Path) -> None:
     store = FileStore(folder)
-    for name in ("old", "recent", "left.by-a-dying-process"):
+    old, recent, new = "0" * 32, "1" * 32, "2" * 32
+    left = f"{old}.by-a-dying-process"
+    for name in (old, recent, left):
         store.save(name, b"", 60)
-    lock = store.lock("old", 60)
+    lock = store.lock(old, 60)
     assert lock.acquire()
     lock.release()
+    users = ["thesis.doc", "0" * 31, f"{'0' * 32}0", f"x{'0' * 32}"]
+    for name in users:
+        (folder / name).write_text("of the user's own")
     now = time.time()
-    for name in ("old", "left.by-a-dying-process", "old.lock"):
+    for name in (old, left, f"{old}.lock", *users):
         os.utime(folder / name, (now - 4000, now - 4000))
-    os.utime(folder / "recent", (now - 60, now - 60))
-    store.save("new", b"", 60)
-    assert sorted(path.name for path in folder.iterdir()) == ["new", "old.lock", "recent"]
+    os.utime(folder / recent, (now - 60, now - 60))
+    store.save(new, b"", 60)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([new, f"{old}.lock", recent, *users])
 
 
 def test_a_full_disk_leaves_no_file_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +324,58 @@ def test_redis_takes_no_other_object(wrong: Any) -> None:
 def test_redis_takes_no_client_that_decodes() -> None:
     with pytest.raises(ValueError, match="decode_responses"):
         RedisStore(redis.Redis(decode_responses=True))
+
+
+def test_redis_takes_no_url_that_decodes() -> None:
+    with pytest.raises(ValueError, match="decode_responses"):
+        RedisStore("redis://localhost?decode_responses=true")
+
+
+class Forgetful(redis.connection.Connection):
+    """A connection that loses the first answer to SET: the client asks again, as after a broken connection."""
+
+    lost: list[str] = []  # noqa: RUF012
+
+    def send_command(self, *arguments: Any, **options: Any) -> None:
+        self.command = arguments[0]
+        super().send_command(*arguments, **options)
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        answer = super().read_response(*arguments, **options)
+        if self.command == "SET" and not self.lost:
+            self.lost.append("SET")
+            self.disconnect()
+            raise redis.ConnectionError
+        return answer
+
+
+def test_redis_knows_its_own_lock_if_the_answer_was_lost(server: RedisServer) -> None:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    del Forgetful.lost[:]
+    pool = redis.ConnectionPool(connection_class=Forgetful, port=server.port, retry=Retry(NoBackoff(), 1))
+    with redis.Redis(connection_pool=pool) as client:
+        lock = RedisStore(client).lock("lost", 60)
+        assert lock.acquire()
+        assert Forgetful.lost == ["SET"]
+        other = RedisStore(server.url).lock("lost", 60)
+        assert not other.acquire()
+        other.release()
+        lock.release()
+        assert other.acquire()
+        other.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_memory_is_not_locked_in_a_child_that_was_forked_in_mid_acquire() -> None:
+    store = MemoryStore()
+    with store._guard:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            os._exit(0 if store.lock("a", 60).acquire() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost"])
