@@ -37,7 +37,7 @@ __all__ = ["FileStore", "MemoryStore", "RedisStore", "StoreLock", "TokenStore"]
 LARGEST_RECORD = 64 * 1024  # bytes
 SWEPT_AFTER = 3600.0  # seconds after its end for which a record's file may still lie there
 OWN_FILES = re.compile(r"[0-9a-f]{32}(\.(?!lock$).*)?", re.ASCII)  # records, and what is left of writing them
-REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer; tried twice
+REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer
 
 
 class StoreLock(Protocol):
@@ -289,8 +289,7 @@ class RedisStore:
     Args:
         url_or_client: a URL as ``redis.Redis.from_url`` takes it (``redis://``, ``rediss://`` for TLS,
             ``unix://``); or a `redis.Redis` or `redis.RedisCluster` with its own settings, which must not have
-            ``decode_responses``, and cannot be pickled. A URL's client waits 3 s for a connection or an answer,
-            and tries twice.
+            ``decode_responses``, and cannot be pickled. A URL's client waits 3 s for a connection or an answer.
         prefix: what all keys begin with.
 
     Raises:
@@ -361,12 +360,12 @@ def _connected(source: str | Redis) -> Redis:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # Once more, for a connection that the server has closed since it was used last.
+    # Tried once: a pool sees by itself that the server has closed a connection since it was used last.
     return Redis.from_url(
         source,
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 0),
     )
 
 

@@ -564,6 +564,17 @@ def test_rule_d_a_tokens_age_goes_on_in_the_store(fleet: Members) -> None:
     hold(fleet.account(), found(), granted("token-2"))
 
 
+def test_rule_d_the_time_that_a_login_took_counts_for_all(fleet: Members) -> None:
+    first, second = fleet.account(), fleet.account()
+    login = begin(first)
+    perform_calls(login)
+    login.send(found())
+    fleet.clock.advance(20)
+    login.go_on(granted(lifetime=1000))
+    hold(second)
+    assert second.token.expires_at == pytest.approx(first.token.expires_at)
+
+
 def test_rule_d_clocks_of_two_machines_need_not_agree(fleet: Members) -> None:
     hold(fleet.account(), found(), granted(lifetime=1000))
     fleet.clock.advance(400)
