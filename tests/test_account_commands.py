@@ -31,6 +31,8 @@ class Ended(NamedTuple):
 class Terminal:
     """A user's shell: an environment, a home, and the sandbox as the cloud."""
 
+    module = "notary_auth"
+
     def __init__(self, notary: Sandbox, home: Path) -> None:
         self.notary = notary
         own = {name: value for name, value in os.environ.items() if not name.startswith("NOTARY_")}
@@ -46,8 +48,8 @@ class Terminal:
 
     def run(self, *arguments: str, **variables: str | None) -> Ended:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "notary_auth", *arguments],
-            env=self._with(variables),
+            [sys.executable, "-W", "error", "-m", self.module, *arguments],
+            env=self.environment(variables),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -64,7 +66,9 @@ class Terminal:
         if child == 0:
             try:
                 os.chdir(ROOT)
-                os.execve(sys.executable, [sys.executable, "-m", "notary_auth", *arguments], self._with(variables))
+                os.execve(
+                    sys.executable, [sys.executable, "-m", self.module, *arguments], self.environment(variables)
+                )
             finally:
                 os._exit(127)
         seen = ""
@@ -80,7 +84,7 @@ class Terminal:
         os.close(terminal)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen
 
-    def _with(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+    def environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
         merged: dict[str, Any] = {**self.variables, **variables}
         return {name: value for name, value in merged.items() if value is not None}
 

@@ -1,0 +1,60 @@
+"""HTTPie's ``-A notary``: ``http -A notary -a JohnSmith https://cloud.acronis.com/api/notary/v2/stored-files``.
+
+HTTPie finds this by the entry point ``httpie.plugins.auth.v1``. Each of its calls is a process of its own; the
+tokens are kept in the user's `FileStore` in between, so that the second call is one request.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+
+from httpie.plugins import AuthPlugin
+
+from ._account import CLOUD_URL
+from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
+from ._environment import USERNAME, password_of_environment
+from .requests import NotaryAuth
+from .stores import FileStore
+
+
+class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
+    """User and password from ``-a``, the environment or a prompt; the cloud from ``NOTARY_CLOUD_URL``."""
+
+    name = "Acronis Notary"
+    auth_type = "notary"
+    description = "Look the data center up, log in, and put the token on the request"
+    auth_require = False  # the environment may have it
+    prompt_password = False  # nor is one to be asked for that the environment has
+
+    def get_auth(self, username: str | None = None, password: str | None = None) -> NotaryAuth:
+        """The NotaryAuth for this call.
+
+        Raises:
+            SystemExit: there is no user name; what to do is said before.
+        """
+        username = username or os.environ.get(USERNAME)
+        if not username:
+            print(f"http: error: which user? Give -a NAME, or set {USERNAME}", file=sys.stderr)
+            raise SystemExit(2)
+        # HTTPie keeps this in the files of its sessions, and would keep the password there, in clear.
+        self.raw_auth = username
+        return NotaryAuth(
+            username,
+            password or password_of_environment() or _Prompt(username),
+            cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
+            store=FileStore(),
+        )
+
+
+class _Prompt:
+    """A password that is asked for once, when it is needed."""
+
+    def __init__(self, username: str) -> None:
+        self._username = username
+        self._answer = ""
+
+    def __call__(self) -> str:
+        self._answer = self._answer or getpass.getpass(f"http: password for {self._username}: ")
+        return self._answer
