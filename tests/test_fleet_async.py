@@ -18,6 +18,11 @@ from notary_auth.stores import FileStore, MemoryStore, RedisStore
 from .clients import HTTPX, Client
 from .servers import RedisServer, programs
 
+# Old versions of httpcore leave the socket of a task that was cancelled to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 LOGIN = "/api/2/idp/token"
 ASYNC = [client for client in HTTPX if client.is_async and client.library is httpx]
 

@@ -23,7 +23,7 @@ LOGIN, REVOKE = "/api/2/idp/token", "/api/2/idp/revoke_token"
 def test_a_logout_revokes_what_was_granted(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary, offline_access=True)
     client.get(files, auth)
-    stolen = auth.account.token.authorization
+    stolen = str(auth.account.token.authorization)
     assert client.log_out(auth) is None
     assert notary.count("revoke") == 2
     home = f"{notary.data_center_urls[0]}/api/notary/v2/stored-files"

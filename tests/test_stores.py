@@ -354,7 +354,8 @@ def test_redis_knows_its_own_lock_if_the_answer_was_lost(server: RedisServer) ->
     from redis.retry import Retry
 
     del Forgetful.lost[:]
-    pool = redis.ConnectionPool(connection_class=Forgetful, port=server.port, retry=Retry(NoBackoff(), 1))
+    again: dict[str, Any] = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [redis.ConnectionError]}
+    pool = redis.ConnectionPool(connection_class=Forgetful, port=server.port, **again)
     with redis.Redis(connection_pool=pool) as client:
         lock = RedisStore(client).lock("lost", 60)
         assert lock.acquire()
