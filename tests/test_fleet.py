@@ -525,6 +525,19 @@ def test_an_interrupt_at_any_line_leaves_no_lock_that_other_accounts_need(monkey
     hold(new_account(), found(), granted())
 
 
+def test_rule_c_a_save_that_failed_is_not_tried_again(fleet: Members) -> None:
+    tried: list[str] = []
+
+    def fail(name: str, record: bytes, seconds: float) -> None:
+        tried.append(name)
+        raise OSError(28, "No space left on device")
+
+    fleet.store.save = fail  # type: ignore[method-assign]
+    hold(fleet.account(), found(), granted())
+    assert not settled(fleet).is_locked
+    assert len(tried) == 1
+
+
 def test_rule_c_a_key_that_cannot_be_made_costs_the_same(
     fleet: Members, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
