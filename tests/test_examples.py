@@ -1,0 +1,121 @@
+"""The programs in examples/, run as their users run them, against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from notary_auth.requests import NotaryAuth
+from notary_auth.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def environment(notary: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "NOTARY_USERNAME": notary.username,
+        "NOTARY_PASSWORD": notary.password,
+        "NOTARY_CLOUD_URL": notary.url,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "HOME": str(tmp_path),
+    }
+
+
+def run(name: str, environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[str]:
+    files = [tmp_path / f"contract-{number}.pdf" for number in range(6)]
+    for file in files:
+        file.write_bytes(b"signed" * 20_000)
+    return [str(file) for file in files]
+
+
+def stored(notary: Sandbox) -> set[str]:
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    answer = requests.get(f"{notary.api_url}/stored-files", auth=auth, timeout=9)
+    return {file["name"] for file in answer.json()["files"]}
+
+
+def test_the_script_lists_all_pages_and_logs_in_once(notary: Sandbox, environment: dict[str, str]) -> None:
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    for number in range(25):
+        answer = requests.post(
+            f"{notary.api_url}/stored-files", files={"file": (f"{number}.txt", b"x")}, auth=auth, timeout=9
+        )
+        assert answer.status_code == 201
+    notary.clear()
+    for _ in range(2):
+        assert len(run("script.py", environment).splitlines()) == 25
+    assert notary.count("login") == 1
+
+
+def test_the_script_ends_with_one_sentence(notary: Sandbox, environment: dict[str, str]) -> None:
+    environment["NOTARY_PASSWORD"] = "wrong"
+    with pytest.raises(AssertionError, match="CredentialsRefused: the platform refused the login") as caught:
+        run("script.py", environment)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_the_worker_uploads_and_logs_out(notary: Sandbox, environment: dict[str, str], paths: list[str]) -> None:
+    shown = run("asyncio_worker.py", environment, *paths)
+    assert shown.count(" 201 ") == 6
+    assert (notary.count("login"), notary.count("revoke")) == (1, 1)
+    assert len(stored(notary)) == 6
+
+
+def test_the_batch_uploads_in_threads(notary: Sandbox, environment: dict[str, str], paths: list[str]) -> None:
+    assert len(run("batch_upload.py", environment, *paths).splitlines()) == 6
+    assert (notary.count("login"), notary.count("revoke")) == (1, 1)
+    assert len(stored(notary)) == 6
+
+
+def test_the_service_serves_with_one_login(
+    notary: Sandbox, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastapi.testclient import TestClient
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.delitem(sys.modules, "fastapi_service", raising=False)
+    import fastapi_service
+
+    with TestClient(fastapi_service.app) as browser:
+        for _ in range(3):
+            assert browser.get("/files").json() == {"names": []}
+    assert notary.count("login") == 1
+    monkeypatch.setenv("NOTARY_PASSWORD", "wrong")
+    with TestClient(fastapi_service.app) as browser:
+        answer = browser.get("/files")
+    assert (answer.status_code, "Notary does not let us in" in answer.text) == (502, True)
+
+
+def test_before_and_after_say_the_same(notary: Sandbox, environment: dict[str, str]) -> None:
+    assert run("migration_before.py", environment) == run("migration_after.py", environment) == "0 files\n"
+
+
+def test_every_example_is_run() -> None:
+    text = Path(__file__).read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert path.stem in text, f"nobody runs {path.name}"
