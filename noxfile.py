@@ -76,6 +76,23 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python="3.12")
+def docs(session: nox.Session) -> None:
+    """The pages, with warnings as errors; they are in docs/_build then."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build")
+
+
+@nox.session(python=False)
+def diagrams(session: nox.Session) -> None:
+    """Draw docs/diagrams/*.mmd anew, light and dark. Needs mermaid-cli (npm) and a Chromium."""
+    for source in sorted(Path("docs/diagrams").glob("*.mmd")):
+        for theme, name in (("default", "light"), ("dark", "dark")):
+            target = source.with_name(f"{source.stem}-{name}.svg")
+            options = ["--theme", theme, "--backgroundColor", "transparent", "--svgId", target.stem]
+            session.run("mmdc", "--input", str(source), "--output", str(target), *options, *session.posargs)
+
+
+@nox.session(python="3.12")
 def package(session: nox.Session) -> None:
     """Build, check the metadata, and run the demo from the wheel alone."""
     session.install("build", "twine")

@@ -1,4 +1,4 @@
-"""What the author of a token store needs to know that it is one: `store_conformance`.
+"""What the author of a token store needs to know that it is one: `store_conformance`. ::
 
     import pytest
     from notary_auth.testing import store_conformance

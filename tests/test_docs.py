@@ -1,8 +1,10 @@
-"""The pages in docs/: each code block of docs/fleet.rst is run, with the servers and secrets that it speaks of."""
+"""The pages in docs/: each block and each command on them is run, and diagrams say what their sources say."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +22,8 @@ import requests
 from notary_auth.sandbox import Sandbox
 
 from .servers import RedisServer, programs
+from .test_account_commands import Terminal
+from .test_httpie import httpie_works
 from .test_readme import ROOT, against, blocks
 
 FLEET = (ROOT / "docs" / "fleet.rst").read_text(encoding="utf-8")
@@ -53,6 +57,56 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
+#: Pages whose blocks just run, against the sandbox. Those of the others need more, and have tests of their own.
+PLAIN = ["index", "why", "quickstart", "clients", "errors"]
+OTHERS = {"fleet", "testing", "security"}
+
+
+@pytest.mark.parametrize(("page", "block"), [(page, block) for page in PLAIN for block in blocks(PAGES[page])])
+def test_the_blocks_of_a_page_run(page: str, block: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(block, notary, monkeypatch)
+
+
+def test_no_page_has_blocks_that_nobody_runs() -> None:
+    assert {page for page, text in PAGES.items() if blocks(text)} == {*PLAIN, *OTHERS}
+
+
+def commands(text: str) -> list[str]:
+    """What stands behind a prompt in the page's console blocks."""
+    return re.findall(r"^    \$ (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted({command for text in PAGES.values() for command in commands(text) if "pip install" not in command}),
+)
+def test_the_commands_of_a_page_run(command: str, notary: Sandbox, tmp_path: Path) -> None:
+    if command.startswith("http ") and not httpie_works():
+        pytest.skip("HTTPie itself does not work with this version of requests")
+    terminal = Terminal(notary, tmp_path)
+    command = command.replace("https://cloud.acronis.com", notary.url)
+    for program, module in (("notary-auth", "notary_auth"), ("python", ""), ("http", "httpie --ignore-stdin")):
+        if command.startswith(f"{program} "):
+            command = f"{sys.executable} {module and f'-m {module}'} {command.removeprefix(program)}"
+            break
+    variables = terminal.environment({"HTTPIE_CONFIG_DIR": str(tmp_path)})
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env=variables, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "docs" / "diagrams").glob("*.mmd")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_diagram_says_what_its_source_says(source: Path, theme: str) -> None:
+    drawn = source.with_name(f"{source.stem}-{theme}.svg").read_text(encoding="utf-8")
+    shown = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", drawn)))
+    for line in source.read_text(encoding="utf-8").splitlines()[1:]:
+        text = line.partition(" as ")[2] if "participant" in line else line.partition(": ")[2]
+        assert text.strip() in shown, f"{source.name} was changed: draw it anew with `nox -s diagrams`"
 
 
 @pytest.mark.parametrize("block", blocks((ROOT / "docs" / "testing.rst").read_text(encoding="utf-8")))

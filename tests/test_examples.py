@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 import requests
 
+from notary_auth import CredentialsRefused
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
@@ -119,3 +125,65 @@ def test_every_example_is_run() -> None:
     text = Path(__file__).read_text()
     for path in EXAMPLES.glob("*.py"):
         assert path.stem in text, f"nobody runs {path.name}"
+
+
+# The adapter that "How to add a client" is about
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("aiohttp_adapter")
+
+
+def in_aiohttp(work: Callable[[aiohttp.ClientSession], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with aiohttp.ClientSession() as session:
+            return await work(session)
+
+    return asyncio.run(main())
+
+
+def test_the_adapter_of_the_page_keeps_the_rules(notary: Sandbox, adapter: Any) -> None:
+    auth = adapter.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    files = f"{notary.api_url}/stored-files"
+
+    async def statuses(session: aiohttp.ClientSession, url: str, count: int = 1, **options: Any) -> list[int]:
+        answers = await asyncio.gather(*(auth.request(session, "GET", url, **options) for _ in range(count)))
+        for answer in answers:
+            answer.release()
+        return [answer.status for answer in answers]
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        assert await statuses(session, files, 30) == [200] * 30
+        assert (notary.count("lookup"), notary.count("login")) == (1, 1)
+        notary.revoke_tokens()
+        assert await statuses(session, files, 10) == [200] * 10
+        assert notary.count("login") == 2
+        notary.move()
+        assert await statuses(session, files) == [200]
+        assert await statuses(session, f"{notary.foreign_url}/x") == [200]
+        assert not [call for call in notary.calls if call.host == "foreign host" and call.is_signed]
+        notary.revoke_tokens()
+
+        async def body() -> Any:
+            yield b"once"
+
+        assert await statuses(session, files, data=body()) == [401]
+        assert await statuses(session, files) == [200]
+
+    in_aiohttp(work)
+
+
+def test_the_adapters_errors_are_the_clients_own(notary: Sandbox, adapter: Any) -> None:
+    auth = adapter.NotaryAuth(notary.username, "wrong", cloud_url=notary.url)
+    with pytest.raises(CredentialsRefused) as caught:
+        in_aiohttp(lambda session: auth.request(session, "GET", f"{notary.api_url}/stored-files"))
+    assert isinstance(caught.value, aiohttp.ClientError)
+    nowhere = adapter.NotaryAuth("JohnSmith", "x", cloud_url="http://127.0.0.1:1")
+    with pytest.raises(aiohttp.ClientError):
+        in_aiohttp(lambda session: nowhere.request(session, "GET", "http://127.0.0.1:1/x"))
+
+
+def test_the_adapter_has_less_than_a_hundred_lines(adapter: Any) -> None:
+    assert len(Path(adapter.__file__).read_text().splitlines()) < 110
