@@ -25,10 +25,19 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session(python=["3.10", "3.13"])
+def niquests(session: nox.Session) -> None:
+    """The suite with niquests, which replaces urllib3 for its environment; on 3.10 with the lowest versions."""
+    session.install("uv")
+    lowest = ["--resolution", "lowest-direct"] if session.python == "3.10" else []
+    session.run("uv", "pip", "install", *lowest, ".[test-niquests]")
+    session.run("pytest", *session.posargs)
+
+
 @nox.session(python="3.12")
 def coverage(session: nox.Session) -> None:
     """Branch coverage of the library."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test-niquests]")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Self = TypeVar("Self", bound="Adapter")
 
-_CLIENTS = ("requests", "httpx", "httpx2")
+_CLIENTS = ("requests", "niquests", "httpx", "httpx2")
 
 
 class Adapter:

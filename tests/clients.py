@@ -10,6 +10,8 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -43,13 +45,17 @@ class Client:
     def is_async(self) -> bool:
         return False
 
+    @property
+    def auth_type(self) -> Any:
+        return self.adapter.NotaryAuth
+
     def auth(self, notary: Sandbox, **arguments: Any) -> Any:
         """A NotaryAuth for the sandbox's first account."""
         defaults = {"username": notary.username, "password": notary.password, "cloud_url": notary.url}
-        return self.adapter.NotaryAuth(**{**defaults, **arguments})
+        return self.auth_type(**{**defaults, **arguments})
 
     def auth_of(self, account: Account) -> Any:
-        return self.adapter.NotaryAuth.from_account(account)
+        return self.auth_type.from_account(account)
 
     def get(self, url: str, auth: Any = None, **options: Any) -> Any:
         return self.send("GET", url, auth=auth, **options)
@@ -65,29 +71,98 @@ class Client:
     def log_out(self, auth: Any) -> None:
         raise NotImplementedError
 
+    def call(self, auth: Any, request: Any) -> Any:
+        """Call an auth object as the client does."""
+        return auth(request)
+
     def generator(self, chunks: Iterable[bytes]) -> Any:
         """A body that can be read once."""
         return (chunk for chunk in chunks)
 
 
 class Requests(Client):
+    """requests, and niquests, which has the same interface."""
+
     def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
         if "content" in options:
             options["data"] = options.pop("content")
-        with requests.Session() as session:
+        with self.library.Session() as session:
             if "ca" in options:
                 session.verify = str(options.pop("ca"))
                 auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
             return session.request(method, url, auth=auth, allow_redirects=follow, timeout=TIMEOUT, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
-        with requests.Session() as session:
-            session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=connections, pool_block=True))
+        with self.library.Session() as session:
+            adapter = self.library.adapters.HTTPAdapter(pool_maxsize=connections, pool_block=True)
+            session.mount("http://", adapter)
             auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
             return in_threads(lambda url: session.get(url, auth=auth, timeout=TIMEOUT), urls)
 
     def log_out(self, auth: Any) -> None:
         auth.logout()
+
+
+class NiquestsAsyncio(Client):
+    """niquests' AsyncSession."""
+
+    @property
+    def is_async(self) -> bool:
+        return True
+
+    @property
+    def auth_type(self) -> Any:
+        return self.adapter.AsyncNotaryAuth
+
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            return await work()
+
+        return asyncio.run(main())
+
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        if "content" in options:
+            options["data"] = options.pop("content")
+
+        async def send() -> Any:
+            async with self.library.AsyncSession() as session:
+                own = auth
+                if "ca" in options:
+                    session.verify = str(options.pop("ca"))
+                    own = self.adapter.AsyncNotaryAuth.from_account(auth.account, session=session)
+                return await session.request(
+                    method, url, auth=own, allow_redirects=follow, timeout=TIMEOUT, **options
+                )
+
+        return self.run(send)
+
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
+        async def get_all() -> list[Any]:
+            async with self.library.AsyncSession(pool_maxsize=connections) as session:
+                own = self.adapter.AsyncNotaryAuth.from_account(auth.account, session=session)
+
+                async def get(url: str) -> Any:
+                    try:
+                        return await session.get(url, auth=own, timeout=TIMEOUT)
+                    except Exception as error:
+                        return error
+
+                return await asyncio.gather(*map(get, urls))
+
+        return self.run(get_all)  # type: ignore[no-any-return]
+
+    def log_out(self, auth: Any) -> None:
+        self.run(auth.alogout)
+
+    def call(self, auth: Any, request: Any) -> Any:
+        return self.run(lambda: auth(request))
+
+    def generator(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+        async def generate() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        return generate()
 
 
 class HttpxSync(Client):
@@ -217,9 +292,21 @@ def _httpx_clients(library: ModuleType, adapter: ModuleType) -> Iterator[Client]
     yield HttpxTrio(f"{name}-trio", library, adapter, library.HTTPError)
 
 
+def _niquests_clients() -> Iterator[Client]:
+    """Where niquests is installed: the extra ``test-niquests``, since it replaces urllib3 for all."""
+    if find_spec("niquests") is None:
+        return
+    library, adapter = import_module("niquests"), import_module("notary_auth.niquests")
+    yield Requests("niquests", library, adapter, library.RequestException)
+    yield NiquestsAsyncio("niquests-asyncio", library, adapter, library.RequestException)
+
+
 CLIENTS: list[Client] = [
     Requests("requests", requests, notary_auth.requests, requests.RequestException),
+    *_niquests_clients(),
     *_httpx_clients(httpx, notary_auth.httpx),
     *_httpx_clients(httpx2, notary_auth.httpx2),
 ]
-HTTPX = [client for client in CLIENTS if client.name != "requests"]
+HTTPX = [client for client in CLIENTS if client.library in (httpx, httpx2)]
+#: Those that tests/dry.py can run without a network.
+DRY = [client for client in CLIENTS if not isinstance(client, NiquestsAsyncio)]

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, Client
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if find_spec("niquests") is not None:  # its fork of urllib3 leaves sockets to the garbage collector
+        for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+            config.addinivalue_line("filterwarnings", f"ignore::{warning}")
 
 
 @pytest.fixture

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import httpx
 import httpx2
-import requests
 import trio
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from .clients import Client
 
@@ -55,10 +53,10 @@ def visit(client: Client, auth: Any, urls: Sequence[str], respond: Respond, *, f
         Exception: one that is neither the client's own nor about an invalid URL.
     """
     expected = (client.error, ValueError, getattr(client.library, "InvalidURL", ValueError))
-    if client.library is requests:
-        with requests.Session() as session:
+    if client.library not in (httpx, httpx2):
+        with client.library.Session() as session:
             session.max_redirects = 12
-            adapter = _RequestsAdapter(respond)
+            adapter = _session_adapter(client.library)(respond)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
             session.trust_env = False
@@ -103,28 +101,36 @@ def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
     return {name: value.encode("utf-8", "surrogatepass") for name, value in headers.items()}
 
 
-class _RequestsAdapter(HTTPAdapter):
-    def __init__(self, respond: Respond) -> None:
-        super().__init__()
-        self._respond = respond
+@cache
+def _session_adapter(library: Any) -> Any:
+    """An adapter for sessions of requests, or of niquests."""
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        pool = self._pool(request)
-        header = request.headers.get("Authorization")
-        body = request.body.encode() if isinstance(request.body, str) else request.body
-        status, headers, content = self._respond(
-            _sent(pool.scheme, pool.host, pool.port, request.path_url, header, body)
-        )
-        as_read = {name: value.decode("latin-1") for name, value in _encoded(headers).items()}
-        raw = urllib3.HTTPResponse(
-            io.BytesIO(content), as_read, status, preload_content=False, decode_content=False
-        )
-        return self.build_response(request, raw)
+    class Adapter(library.adapters.HTTPAdapter):  # type: ignore[misc,name-defined]
+        def __init__(self, respond: Respond) -> None:
+            super().__init__()
+            self._respond = respond
 
-    def _pool(self, request: requests.PreparedRequest) -> Any:
-        if hasattr(self, "get_connection_with_tls_context"):
-            return self.get_connection_with_tls_context(request, True)
-        return self.get_connection(request.url)
+        def send(self, request: Any, *_: Any, **__: Any) -> Any:
+            pool = self._pool(request)
+            header = request.headers.get("Authorization")
+            body = request.body.encode() if isinstance(request.body, str) else request.body
+            status, headers, content = self._respond(
+                _sent(pool.scheme, pool.host, pool.port, request.path_url, header, body)
+            )
+            as_read = {name: value.decode("latin-1") for name, value in _encoded(headers).items()}
+            raw = urllib3.HTTPResponse(
+                io.BytesIO(content), as_read, status, preload_content=False, decode_content=False
+            )
+            response = self.build_response(request, raw)
+            response.connection = self  # a hook replays by it
+            return response
+
+        def _pool(self, request: Any) -> Any:
+            if hasattr(self, "get_connection_with_tls_context"):
+                return self.get_connection_with_tls_context(request, True)
+            return self.get_connection(request.url)
+
+    return Adapter
 
 
 def _httpx_sent(request: Any, body: bytes) -> Sent:

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -41,6 +42,13 @@ def run(code: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, names: dict
     names = {"__name__": "__main__", **(names or {})}
     exec(compile(code.replace("https://cloud.acronis.com", notary.url), "docs/fleet.rst", "exec"), names)
     return names
+
+
+def test_the_block_on_niquests_runs(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("niquests")
+    code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\nInstalling niquests")[0]
+    run(textwrap.dedent(code), notary, monkeypatch)
+    assert notary.count("login") == 1
 
 
 def get(notary: Sandbox, auth: Any) -> int:

@@ -152,12 +152,12 @@ class Observed(NamedTuple):
 def observe(client: Client, fault: Fault, path: str) -> Observed:
     """Meet a fault with a new account, and then see that its next request starts clean."""
     with pytest.MonkeyPatch.context() as patch, BadServer() as server:
-        patch.setattr("notary_auth.requests.TIMEOUT", (TIMEOUT, fault.timeout))
+        patch.setattr("notary_auth._requests_family.TIMEOUT", (TIMEOUT, fault.timeout))
         patch.setattr("tests.clients.TIMEOUT", fault.timeout)
         patch.setattr(_protocol, "RETRY_AFTER_LIMIT", 0.05)
         patch.setattr(_protocol, "pause_before", lambda *_: 0.01)
         files = f"{server.url}/api/notary/v2/stored-files"
-        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
+        auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=server.url)
         server.faults[path] = fault.script
         error = None
         started = time.monotonic()
@@ -199,7 +199,7 @@ def _secrets_in(error: BaseException) -> list[str]:
 def test_a_connection_that_is_refused(client: Client) -> None:
     with BadServer() as server:
         url = server.url
-    auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=url)
+    auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=url)
     with pytest.raises(client.error) as caught:
         client.send("GET", f"{url}/api/notary/v2/stored-files", auth=auth)
     assert not isinstance(caught.value, NotaryAuthError)
@@ -227,7 +227,7 @@ def test_a_certificate_that_is_not_good(client: Client, flaw: str, tmp_path: Pat
     trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with BadServer(certificate) as server:
         url = f"{server.url}/api/notary/v2/stored-files"
-        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
+        auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=server.url)
         with pytest.raises(client.error) as caught:
             client.send("GET", url, auth=auth, ca=tmp_path / "ca.pem")
         told = " ".join(map(str, chain(caught.value)))
@@ -244,5 +244,5 @@ def test_a_certificate_that_is_good(client: Client, tmp_path: Path) -> None:
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with BadServer(ca.issue_cert("127.0.0.1")) as server:
         url = f"{server.url}/api/notary/v2/stored-files"
-        auth: Any = client.adapter.NotaryAuth("JohnSmith", PASSWORD, cloud_url=server.url)
+        auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=server.url)
         assert client.send("GET", url, auth=auth, ca=tmp_path / "ca.pem").status_code == 200

@@ -8,16 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .clients import CLIENTS, Client
+from .clients import DRY, Client
 from .dry import visit
 from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
+@pytest.fixture(params=DRY, ids=str)
+def client(request: pytest.FixtureRequest) -> Client:
+    found: Client = request.param
+    return found
+
+
 def warm(client: Client) -> Any:
     """An auth that has its token already."""
-    auth = client.adapter.NotaryAuth("JohnSmith", PASSWORD)
+    auth = client.auth_type("JohnSmith", PASSWORD)
     assert visit(client, auth, [f"{HOME}/x"], HostilePlatform()) == [200]
     return auth
 
@@ -62,12 +68,12 @@ PIECES = st.sampled_from(
 LOCATIONS = st.lists(PIECES, min_size=1, max_size=6).map("".join) | st.sampled_from(tricky_urls())
 
 
-@pytest.mark.parametrize("client", [each for each in CLIENTS if not each.is_async], ids=str)
+@pytest.mark.parametrize("client", [each for each in DRY if not each.is_async], ids=str)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=st.lists(LOCATIONS, min_size=1, max_size=5), status=st.sampled_from([301, 302, 303, 307, 308]))
 def test_rule_5_no_chain_of_redirects_leads_the_token_away(client: Client, chain: list[str], status: int) -> None:
     platform = HostilePlatform(chain, status)
-    auth = client.adapter.NotaryAuth("JohnSmith", PASSWORD)
+    auth = client.auth_type("JohnSmith", PASSWORD)
     visit(client, auth, [f"{HOME}/x", chain[0]], platform, follow=True)
     assert platform.leaks() == []
 

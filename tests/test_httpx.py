@@ -60,7 +60,7 @@ def mock_platform(client: Client, requests: list[Any]) -> Any:
 @pytest.mark.parametrize("client", HTTPX, ids=str)
 def test_rule_11_control_calls_go_through_the_users_transport_with_its_timeout(client: Client) -> None:
     requests: list[Any] = []
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
     url = f"https://cloud.acronis.com{FILES}"
     timeout = client.library.Timeout(1.0, read=2.0)
     response = with_transport(client, mock_platform(client, requests), url, auth, timeout=timeout)
@@ -75,7 +75,7 @@ def test_rule_11_control_calls_go_through_the_users_transport_with_its_timeout(c
 @pytest.mark.parametrize("client", HTTPX, ids=str)
 def test_a_request_without_a_timeout_gives_its_control_calls_none(client: Client) -> None:
     requests: list[Any] = []
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
     url = f"https://cloud.acronis.com{FILES}"
     with_transport(client, mock_platform(client, requests), url, auth, timeout=None)
     assert requests[0].extensions["timeout"] == requests[2].extensions["timeout"]
@@ -130,7 +130,7 @@ def test_the_token_reply_is_not_kept(client: Client, notary: Sandbox, files: str
 @pytest.mark.parametrize("client", HTTPX, ids=str)
 def test_cookies_of_the_cloud_do_not_come_along(client: Client) -> None:
     requests: list[Any] = []
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
     jar = client.library.Cookies()
     jar.set("cloud", "1", domain="cloud.acronis.com")
     url = f"https://cloud.acronis.com{FILES}"
@@ -519,7 +519,7 @@ def test_rule_9_a_proxy_that_refuses_a_connection_has_not_refused_the_password(
     with BadServer() as cloud, BadServer() as proxy:
         cloud.faults[LOOKUP] = send(reply({"server_url": "https://dc.example"}))
         proxy.faults["dc.example:443"] = send(reply(status=status))
-        auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=cloud.url)
+        auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=cloud.url)
         kind = client.library.AsyncHTTPTransport if client.is_async else client.library.HTTPTransport
 
         async def get() -> None:
@@ -576,7 +576,7 @@ def test_rule_12_no_more_of_a_reply_is_read_than_it_takes(client: Client) -> Non
                 taken.append(1)
                 yield b" " * 65536
 
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE")
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
     url = f"https://cloud.acronis.com{FILES}"
     with pytest.raises(DiscoveryError, match="larger than 1 MiB"):
         with_transport(client, lambda _: client.library.Response(200, stream=Endless()), url, auth)

@@ -35,8 +35,9 @@ def test_importing_the_package_imports_no_client_and_no_event_loop() -> None:
     assert not modules_after("import notary_auth") & {*CLIENTS, "asyncio", "trio", "dataclasses", "idna"}
 
 
-@pytest.mark.parametrize("client", ["requests", "httpx", "httpx2"])
+@pytest.mark.parametrize("client", ["requests", "httpx", "httpx2", "niquests"])
 def test_rule_24_an_adapter_adds_little_to_its_client(client: str) -> None:
+    pytest.importorskip(client)
     added = modules_after(f"import notary_auth.{client}") - modules_after(f"import {client}")
     assert not added & {"asyncio", "trio", "dataclasses"}
     assert not {f"notary_auth.{other}" for other in CLIENTS - {client}} & added

@@ -146,7 +146,7 @@ def test_credentials_come_from_the_environment(
     monkeypatch.setenv("NOTARY_USERNAME", notary.username)
     monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
     monkeypatch.setenv("NOTARY_CLOUD_URL", notary.url)
-    assert client.get(files, client.adapter.NotaryAuth.from_env()).status_code == 200
+    assert client.get(files, client.auth_type.from_env()).status_code == 200
 
 
 def test_a_password_file_is_read_at_each_login(
@@ -156,7 +156,7 @@ def test_a_password_file_is_read_at_each_login(
     monkeypatch.setenv("NOTARY_USERNAME", notary.username)
     monkeypatch.setenv("NOTARY_PASSWORD_FILE", str(secret))
     monkeypatch.setenv("NOTARY_CLOUD_URL", notary.url)
-    auth = client.adapter.NotaryAuth.from_env()
+    auth = client.auth_type.from_env()
     with pytest.raises(LoginError, match="the password callable raised FileNotFoundError"):
         client.get(files, auth)
     secret.write_text(f"{notary.password}\r\n")

@@ -60,10 +60,10 @@ def against(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _constructors() -> list[Any]:
-    import notary_auth.requests
     from notary_auth._adapter import Adapter
+    from notary_auth._requests_family import SessionAdapter
 
-    built = (_account.Account, Adapter, notary_auth.requests.NotaryAuth)
+    built = (_account.Account, Adapter, SessionAdapter)
     return [inspect.unwrap(each.__init__) for each in built]
 
 

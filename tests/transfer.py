@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from requests_toolbelt import MultipartEncoder
 
-from .clients import CLIENTS, Client, HttpxAsync, Requests
+from .clients import CLIENTS, HTTPX, Client, HttpxAsync, NiquestsAsyncio, Requests
 
 MIB = 1024 * 1024
 
@@ -29,9 +30,12 @@ def transfer(client: Client, cloud_url: str, auth: Any, size: int) -> None:
 
 
 def upload(client: Client, url: str, auth: Any, content: IO[bytes]) -> str:
-    if isinstance(client, Requests):
+    if client not in HTTPX:
         form = MultipartEncoder({"file": ("zeros", content)})
-        answer = client.send("POST", url, auth=auth, content=form, headers={"Content-Type": form.content_type})
+        body: Any = form
+        if client.name != "requests":  # niquests reads an encoder into memory, but streams what it has to iterate
+            body = client.generator(iter(partial(form.read, 65536), b""))
+        answer = client.send("POST", url, auth=auth, content=body, headers={"Content-Type": form.content_type})
     else:
         answer = client.send("POST", url, auth=auth, files={"file": ("zeros", content)})
     assert answer.status_code == 201, answer
@@ -45,6 +49,17 @@ def download(client: Client, url: str, auth: Any) -> int:
             for chunk in answer.iter_content(65536):
                 size += len(chunk)
         return size
+    if isinstance(client, NiquestsAsyncio):
+
+        async def receive() -> int:
+            size = 0
+            async with client.library.AsyncSession(auth=auth) as session:
+                answer = await session.get(url, stream=True)
+                async for chunk in await answer.iter_content(65536):
+                    size += len(chunk)
+            return size
+
+        return int(client.run(receive))
     if not isinstance(client, HttpxAsync):
         with client.library.Client(auth=auth) as http, http.stream("GET", url) as answer:
             return sum(len(chunk) for chunk in answer.iter_bytes())
@@ -69,7 +84,7 @@ def memory(field: str) -> int:
 
 def main(name: str, cloud_url: str, mib: str) -> None:
     client = next(each for each in CLIENTS if each.name == name)
-    auth = client.adapter.NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=cloud_url)  # type: ignore[attr-defined]
+    auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=cloud_url)
     transfer(client, cloud_url, auth, 4 * MIB)  # what is imported and allocated once does not count
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present

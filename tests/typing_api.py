@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import httpx
 import httpx2
+import niquests
 import requests
 from typing_extensions import assert_type
 
 import notary_auth.httpx
 import notary_auth.httpx2
+import notary_auth.niquests
 import notary_auth.requests
 from notary_auth import (
     Account,
@@ -31,6 +33,8 @@ def one_argument(url: str) -> None:
     httpx2.get(url, auth=notary_auth.httpx2.NotaryAuth("JohnSmith", "qwe123QWE"))
     session = requests.Session()
     session.auth = notary_auth.requests.NotaryAuth("JohnSmith", "qwe123QWE", session=session)
+    niquests.get(url, auth=notary_auth.niquests.NotaryAuth("JohnSmith", "qwe123QWE"))
+    niquests.AsyncSession(auth=notary_auth.niquests.AsyncNotaryAuth("JohnSmith", "qwe123QWE"))
     httpx.Client(auth=notary_auth.httpx.NotaryAuth("JohnSmith", "qwe123QWE"))
     httpx2.AsyncClient(auth=notary_auth.httpx2.NotaryAuth("JohnSmith", "qwe123QWE"))
 

@@ -16,7 +16,8 @@ import requests
 
 from notary_auth import errors
 from notary_auth._protocol import API_PATH, LOOKUP_PATH
-from notary_auth.requests import TIMEOUT, NotaryAuth
+from notary_auth._requests_family import TIMEOUT
+from notary_auth.requests import NotaryAuth
 
 from ._account import Unusable, arrive, auth_of, complain, sentence, status_of
 
