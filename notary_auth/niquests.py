@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 
 import niquests
 from niquests.auth import AsyncAuthBase, AuthBase
-from niquests.utils import arewind_body
 
 from . import _protocol as protocol
 from . import _requests_family as family
@@ -179,7 +178,8 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
             return True
         try:
             if iscoroutinefunction(request.body.seek):
-                await arewind_body(request)
+                if await request.body.seek(request._body_position) != request._body_position:
+                    return False
             else:
                 niquests.utils.rewind_body(request)
         except Exception:  # noqa: BLE001  whatever a user's file raises

@@ -106,7 +106,8 @@ def test_an_asynchronous_file_is_sent_again_from_its_start(notary: Sandbox, file
             return self._file.seek(*where)
 
     async def main(file: Any) -> list[int]:
-        async with niquests.AsyncSession(auth=auth_of(notary, AsyncNotaryAuth)) as session:
+        async with niquests.AsyncSession() as session:
+            session.auth = auth_of(notary, AsyncNotaryAuth)
             await session.get(files)
             notary.revoke_tokens()
             body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsigned\r\n--x--\r\n'
@@ -125,7 +126,8 @@ def test_an_asynchronous_file_is_sent_again_from_its_start(notary: Sandbox, file
 
 def test_an_asynchronous_response_pickles_without_credentials(notary: Sandbox, files: str) -> None:
     async def main() -> Any:
-        async with niquests.AsyncSession(auth=auth_of(notary, AsyncNotaryAuth)) as session:
+        async with niquests.AsyncSession() as session:
+            session.auth = auth_of(notary, AsyncNotaryAuth)
             return await session.get(files)
 
     pickled = pickle.dumps(asyncio.run(main()))
@@ -139,7 +141,8 @@ def test_one_account_for_both(notary: Sandbox, files: str) -> None:
     assert niquests.get(files, auth=NotaryAuth.from_account(account)).status_code == 200
 
     async def main() -> int:
-        async with niquests.AsyncSession(auth=AsyncNotaryAuth.from_account(account)) as session:
+        async with niquests.AsyncSession() as session:
+            session.auth = AsyncNotaryAuth.from_account(account)
             return int((await session.get(files)).status_code)  # type: ignore[arg-type]
 
     assert asyncio.run(main()) == 200
@@ -165,7 +168,8 @@ def test_the_wrong_session_is_refused() -> None:
 def test_a_refused_password_is_the_clients_error(notary: Sandbox, files: str) -> None:
     async def main() -> None:
         auth = AsyncNotaryAuth(notary.username, "wrong", cloud_url=notary.url)
-        async with niquests.AsyncSession(auth=auth) as session:
+        async with niquests.AsyncSession() as session:
+            session.auth = auth
             await session.get(files)
 
     with pytest.raises(CredentialsRefused) as caught:
