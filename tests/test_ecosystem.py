@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -32,6 +30,8 @@ from urllib3.util import Retry
 import notary_auth.httpx
 import notary_auth.requests
 from notary_auth.sandbox import Sandbox
+
+from .test_readme import ROOT, blocks
 
 FILES = "/api/notary/v2/stored-files"
 CLOUD, HOME = "https://cloud.acronis.com", "https://eu2-cloud.acronis.com"
@@ -210,36 +210,22 @@ def test_respx_answers_the_control_calls_too() -> None:
 # vcrpy: cassettes go into repositories, and must have no password and no token in them
 
 
-def without_secrets_request(request: Any) -> Any:
-    """The form of a login keeps its names and loses its values; its length would tell that of the password."""
-    request.headers.pop("Authorization", None)
-    if request.body and request.path in (LOGIN, "/api/2/idp/revoke_token"):
-        request.body = urlencode({name: "hidden" for name, _ in parse_qsl(request.body.decode())}).encode()
-        request.headers.pop("Content-Length", None)
-    return request
-
-
-def without_secrets_response(response: Any) -> Any:
-    """The tokens of a login are replaced by one that is good for the answers on the tape."""
-    body = response["body"]["string"]
-    if b"access_token" in body:
-        document = json.loads(body)
-        hidden = {name: "hidden" if name.endswith("token") else value for name, value in document.items()}
-        response["body"]["string"] = json.dumps(hidden).encode()
-        response["headers"].pop("content-length", None)
-        response["headers"].pop("Content-Length", None)
-    return response
+def documented_recorder() -> vcr.VCR:
+    """The one of docs/clients.rst, with the filter that keeps secrets out of cassettes."""
+    (block,) = [
+        block for block in blocks((ROOT / "docs" / "clients.rst").read_text(encoding="utf-8")) if "vcr" in block
+    ]
+    names: dict[str, Any] = {}
+    exec(compile(block, "docs/clients.rst", "exec"), names)
+    recorder: vcr.VCR = names["recorder"]
+    return recorder
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx"])
 def test_a_cassette_has_no_secret_and_plays_back(
     notary: Sandbox, files: str, auth: Any, httpx_auth: Any, library: str, tmp_path: Path
 ) -> None:
-    recorder = vcr.VCR(
-        before_record_request=without_secrets_request,
-        before_record_response=without_secrets_response,
-        match_on=["method", "scheme", "host", "port", "path"],
-    )
+    recorder = documented_recorder()
 
     def get(auth: Any) -> int:
         if library == "requests":
