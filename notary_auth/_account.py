@@ -146,7 +146,9 @@ class Account:
         self.username = username
         self._password = password
         self._totp = totp
-        self._offline_access = bool(offline_access)
+        if not isinstance(offline_access, bool):
+            raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
+        self._offline_access = offline_access
         self._cloud = _cloud_origin(cloud_url)
         self._fleet = Fleet(_checked_store(store), username, str(self._cloud))
         self._cloud_prefix = f"{self._cloud}/"
@@ -734,7 +736,9 @@ class Account:
             try:
                 password = yield from self._ask("password", self._password)
             except LoginError as error:
-                return [], error.retold(LogoutError)
+                failure = error.retold(LogoutError)
+                failure.__cause__ = error.__cause__
+                return [], failure
             turn = yield from self._fleet.turn(password)
         given: list[_Given] = []
         try:
@@ -807,8 +811,9 @@ def _given(
 def _checked_store(store: TokenStore | None) -> TokenStore | None:
     if store is not None:
         for method in ("load", "save", "delete", "lock"):
-            if not callable(getattr(store, method, None)):
-                raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {type(store).__name__}")
+            if isinstance(store, type) or not callable(getattr(store, method, None)):
+                given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
+                raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
         needs_extra("stores", "cryptography")
     return store
 

@@ -13,6 +13,11 @@ def needs_extra(extra: str, *modules: str) -> None:
     """
     for module in modules:
         if find_spec(module) is None:
-            raise ModuleNotFoundError(
-                f"no module named {module!r}: pip install 'notary-auth[{extra}]'", name=module
-            )
+            raise missing_extra(extra, ModuleNotFoundError(name=module))
+
+
+def missing_extra(extra: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """The error of a missing module, with what to install."""
+    return ModuleNotFoundError(
+        f"no module named {error.name!r}: pip install 'notary-auth[{extra}]'", name=error.name
+    )

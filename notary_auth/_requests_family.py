@@ -95,10 +95,12 @@ class SessionAdapter(Adapter):
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **self._account.arguments(), session=self._session), ()
 
-    def _is_warm(self, request: Any) -> bool:
-        """Sign a request that needs nothing else. False: it takes a conversation."""
+    def _check_request(self, request: Any) -> None:
         if not isinstance(request, self._library.PreparedRequest):
             refuse_request(self, request)
+
+    def _is_warm(self, request: Any) -> bool:
+        """Sign a request that needs nothing else. False: it takes a conversation."""
         signature = self._account.signature(request.url or "")
         if signature is not None:
             self._apply(signature, request)
@@ -164,6 +166,7 @@ class RequestsAdapter(SessionAdapter):
 
     def __call__(self, request: Any) -> Any:
         """Sign a request. The client calls this; it may look the data center up and log in."""
+        self._check_request(request)
         if not self._is_warm(request):
             conversation = self._account.conversation(request.url or "")
             signature = self._proceed(conversation, None, request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from typing import NoReturn
 
 from httpie.plugins import AuthPlugin
 
@@ -32,20 +33,28 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
         """The NotaryAuth for this call.
 
         Raises:
-            SystemExit: there is no user name; what to do is said before.
+            SystemExit: there is no user name, or something is wrong; what to do is said before.
         """
         username = username or os.environ.get(USERNAME)
         if not username:
-            print(f"http: error: which user? Give -a NAME, or set {USERNAME}", file=sys.stderr)
-            raise SystemExit(2)
+            _end(f"which user? Give -a NAME, or set {USERNAME}")
         # HTTPie keeps this in the files of its sessions, and would keep the password there, in clear.
         self.raw_auth = username
-        return NotaryAuth(
-            username,
-            password or password_of_environment() or _Prompt(username),
-            cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
-            store=FileStore(),
-        )
+        try:
+            return NotaryAuth(
+                username,
+                password or password_of_environment() or _Prompt(username),
+                cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
+                store=FileStore(),
+            )
+        except ValueError as error:
+            _end(f"{error} (look at {CLOUD_URL_VARIABLE} and the other NOTARY variables)")
+
+
+def _end(sentence: str) -> NoReturn:
+    """End as HTTPie does where its arguments are wrong."""
+    print(f"http: error: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 class _Prompt:

@@ -9,7 +9,12 @@ httpx2.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
 
 from __future__ import annotations
 
-import httpx2
+from ._extras import missing_extra
+
+try:
+    import httpx2
+except ModuleNotFoundError as error:
+    raise missing_extra("httpx2", error) from None
 
 from ._adapter import Adapter
 from ._httpx_family import HttpxAdapter, control_type

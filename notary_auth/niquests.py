@@ -14,13 +14,21 @@ the request replayed if need be, when the program looks at it or gathers.
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import inspect
+from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar
 
-import niquests
-from niquests.auth import AsyncAuthBase, AuthBase
+from ._extras import missing_extra
+
+try:
+    import niquests
+    from niquests.auth import AsyncAuthBase, AuthBase
+except ModuleNotFoundError as error:
+    raise missing_extra("niquests", error) from None
 
 from . import _protocol as protocol
 from . import _requests_family as family
@@ -39,6 +47,15 @@ from ._waiting import aperform
 from .errors import in_terms_of
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
+
+
+def _to_be_awaited(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an ordinary function pass for a coroutine function, which is how niquests tells what to await."""
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:  # since Python 3.12
+        return mark(function)  # type: ignore[no-any-return]
+    function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    return function
 
 
 class NotaryAuth(RequestsAdapter, AuthBase):
@@ -77,8 +94,17 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         super()._adopt(account)
         self._hook = _AsyncHook(_look, self)
 
-    async def __call__(self, request: Any) -> Any:
-        """Sign a request. niquests calls this; it may look the data center up and log in."""
+    @_to_be_awaited
+    def __call__(self, request: Any) -> Any:
+        """Sign a request. niquests calls this; it may look the data center up and log in.
+
+        Raises:
+            TypeError: another client calls it, which would not await what comes back.
+        """
+        self._check_request(request)
+        return self._sign(request)
+
+    async def _sign(self, request: Any) -> Any:
         if not self._is_warm(request):
             conversation = self._account.conversation(request.url or "")
             signature = await self._proceed(conversation, None, request)

@@ -166,6 +166,7 @@ class FileStore:
 
     Raises:
         ModuleNotFoundError: the extra ``stores`` is not installed.
+        ValueError: `path` is empty.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -174,7 +175,9 @@ class FileStore:
             from platformdirs import user_cache_path
 
             path = user_cache_path("notary-auth", appauthor=False)
-        self.path = Path(path)
+        if not os.fspath(path):
+            raise ValueError("path must not be empty")
+        self.path = Path(path).expanduser()
 
     def load(self, name: str) -> tuple[bytes, float] | None:
         if not self._is_there():
@@ -252,11 +255,10 @@ def _check_private(facts: os.stat_result, path: Path, is_expected: bool, forbidd
     Raises:
         PermissionError: it is not.
     """
-    if os.name == "nt" and is_expected:
-        return
-    if not is_expected or facts.st_uid != os.geteuid() or facts.st_mode & forbidden:
-        reason = "not ours alone: it belongs to another user, others may change it, or it is a symbolic link"
-        raise PermissionError(errno.EPERM, reason, str(path))
+    if not is_expected:
+        raise PermissionError(errno.EPERM, "a symbolic link, or not the file or folder expected", str(path))
+    if os.name != "nt" and (facts.st_uid != os.geteuid() or facts.st_mode & forbidden):
+        raise PermissionError(errno.EPERM, "not ours alone: it is another user's, or others may use it", str(path))
 
 
 class _FileStoreLock:

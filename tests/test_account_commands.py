@@ -237,6 +237,28 @@ def test_a_reader_that_has_seen_enough_is_no_error(terminal: Terminal) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("command", ["token", "check", "logout"])
+def test_a_password_file_that_cannot_be_read_is_named(terminal: Terminal, command: str) -> None:
+    ended = terminal.run(command, NOTARY_PASSWORD=None, NOTARY_PASSWORD_FILE="/nope")
+    assert ended.status == 2
+    assert "NOTARY_PASSWORD_FILE: cannot read /nope: No such file or directory" in ended.error + ended.out
+    assert "support" not in ended.out
+
+
+def test_a_logout_without_a_password_says_so(terminal: Terminal) -> None:
+    ended = terminal.run("logout", NOTARY_PASSWORD=None)
+    assert ended.status == 2
+    assert ended.error.startswith("notary-auth: no password: set NOTARY_PASSWORD")
+
+
+def test_a_store_that_fails_is_told(terminal: Terminal) -> None:
+    Path(terminal.variables["XDG_CACHE_HOME"]).write_text("a file in place of the folder")
+    ended = terminal.run("token")
+    assert ended.status == 0
+    assert "notary-auth: the store of 'JohnSmith' failed" in ended.error
+    assert terminal.run("logout").status == 6
+
+
 # data-center, logout
 
 

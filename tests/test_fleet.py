@@ -1051,6 +1051,10 @@ def test_a_logout_leaves_a_refusal_in_the_store(fleet: Members) -> None:
 
 
 def test_a_store_has_to_be_one() -> None:
+    with pytest.raises(TypeError, match="not the class MemoryStore"):
+        new_account(store=MemoryStore)
+    with pytest.raises(TypeError, match="offline_access must be True or False, not str"):
+        new_account(offline_access="yes")
     for wrong in (5, "redis://localhost", object(), {}):
         with pytest.raises(TypeError, match=r"store must be a notary_auth\.stores\.TokenStore"):
             new_account(store=wrong)

@@ -107,6 +107,13 @@ def test_nobody_is_an_error_that_says_what_to_do(http: Http, files: str) -> None
     assert "Give -a NAME, or set NOTARY_USERNAME" in done.stderr
 
 
+def test_a_wrong_cloud_url_is_one_sentence(http: Http, files: str) -> None:
+    done = http.http("-A", "notary", files, NOTARY_CLOUD_URL="http://cloud.example")
+    assert done.returncode != 0
+    assert "http: error: cloud_url must be https" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_httpie_lists_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "httpie", "--help"],

@@ -41,3 +41,10 @@ def test_rule_24_an_adapter_adds_little_to_its_client(client: str) -> None:
     added = modules_after(f"import notary_auth.{client}") - modules_after(f"import {client}")
     assert not added & {"asyncio", "trio", "dataclasses"}
     assert not {f"notary_auth.{other}" for other in CLIENTS - {client}} & added
+
+
+@pytest.mark.parametrize("client", ["httpx2", "niquests"])
+def test_a_missing_client_names_its_extra(client: str) -> None:
+    code = f"import sys; sys.modules[{client!r}] = None; import notary_auth.{client}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"pip install 'notary-auth[{client}]'" in done.stderr

@@ -413,3 +413,13 @@ def test_a_missing_extra_is_named(
     monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None if name == module else object())
     with pytest.raises(ModuleNotFoundError, match=rf"no module named '{module}'.*notary-auth\[{extra}\]"):
         make()
+
+
+def test_the_path_of_a_store_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="path must not be empty"):
+        FileStore("")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert FileStore("~/x").path == tmp_path / "x"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PermissionError, match="not the file or folder expected"):
+        FileStore(tmp_path / "file").load("a")

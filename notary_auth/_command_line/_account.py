@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def ends_in_order(command: Callable[[argparse.Namespace], None]) -> Callable[[ar
 
     @wraps(command)
     def run(options: argparse.Namespace) -> int:
+        # A store that fails is no error, and whoever sits there wants to know.
+        logging.basicConfig(level=logging.WARNING, format="notary-auth: %(message)s")
         try:
             command(options)
         except (Unusable, errors.InsecureUrl) as error:
@@ -69,7 +72,7 @@ def complain(error: Exception, status: int) -> int:
 def status_of(error: Exception) -> int:
     if isinstance(error.__cause__, Unusable):  # of a credential that nobody could be asked for
         return 2
-    if isinstance(error, errors.LogoutError) and error.status is None:
+    if isinstance(error, errors.LogoutError) and isinstance(error.__cause__, requests.RequestException):
         return 7
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 1)
 
@@ -146,12 +149,21 @@ def _password_source(username: str) -> Callable[[], str]:
 
     def ask() -> str:
         if given is not None:
-            return given if isinstance(given, str) else given()
+            return given if isinstance(given, str) else _from_file(given)
         if not known:
             known.append(_from_keyring(username) or _from_prompt(username))
         return known[0]
 
     return ask
+
+
+def _from_file(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        path = os.environ[environment.PASSWORD_FILE]
+        raise Unusable(f"{environment.PASSWORD_FILE}: cannot read {path}: {reason}") from None
 
 
 def _from_keyring(username: str) -> str | None:
