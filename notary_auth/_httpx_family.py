@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
@@ -16,7 +17,7 @@ from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
 from ._secret import drop_frames
 from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
-from ._waiting import aperform, perform
+from ._waiting import adrive, aperform, drive, perform
 from .errors import LoginError, LogoutError, NotaryAuthError
 
 
@@ -123,44 +124,26 @@ class HttpxAdapter(Adapter):
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         _check_client(client, self._client_types[0])
-        flow = self._farewell(client, _OneShotSync)
-        action = next(flow, None)
-        try:
-            while action is not None:
-                try:
-                    if isinstance(action, _Read):
-                        result = self._read(action.response, action.body)
-                    elif isinstance(action, Wait | Sleep | Call):
-                        result = perform(action)
-                    else:
-                        result = client.send(action, auth=None, stream=True, follow_redirects=False)
-                except self._request_error as error:
-                    action = _next(flow, error=error)
-                else:
-                    action = _next(flow, result)
-        finally:
-            flow.close()
+        drive(self._farewell(client, _OneShotSync), partial(self._do, client), self._request_error)
+
+    def _do(self, client: Any, action: Any) -> Any:
+        if isinstance(action, _Read):
+            return self._read(action.response, action.body)
+        if isinstance(action, Wait | Sleep | Call):
+            return perform(action)
+        return client.send(action, auth=None, stream=True, follow_redirects=False)
 
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
         _check_client(client, self._client_types[1])
-        flow = self._farewell(client, _OneShotAsync)
-        action = next(flow, None)
-        try:
-            while action is not None:
-                try:
-                    if isinstance(action, _Read):
-                        result = await self._aread(action.response, action.body)
-                    elif isinstance(action, Wait | Sleep | Call):
-                        result = await aperform(action)
-                    else:
-                        result = await client.send(action, auth=None, stream=True, follow_redirects=False)
-                except self._request_error as error:
-                    action = _next(flow, error=error)
-                else:
-                    action = _next(flow, result)
-        finally:
-            flow.close()
+        await adrive(self._farewell(client, _OneShotAsync), partial(self._ado, client), self._request_error)
+
+    async def _ado(self, client: Any, action: Any) -> Any:
+        if isinstance(action, _Read):
+            return await self._aread(action.response, action.body)
+        if isinstance(action, Wait | Sleep | Call):
+            return await aperform(action)
+        return await client.send(action, auth=None, stream=True, follow_redirects=False)
 
     def _farewell(self, client: Any, body_type: type[_OneShot]) -> Generator[Any, Any, None]:
         """A logout in httpx's terms, as `_flow` is for a request. A network error is thrown in."""
@@ -309,14 +292,6 @@ def _check_client(client: object, kind: type) -> None:
         raise TypeError(
             f"client must be a {kind.__module__.partition('.')[0]}.{kind.__name__}, not {type(client)!r}"
         )
-
-
-def _next(flow: Generator[Any, Any, None], result: Any = None, error: Exception | None = None) -> Any:
-    """What `flow` yields next, or None when it is over."""
-    try:
-        return flow.send(result) if error is None else flow.throw(error)
-    except StopIteration:
-        return None
 
 
 def _apply(signature: Signature, request: Any) -> None:

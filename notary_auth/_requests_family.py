@@ -8,7 +8,7 @@ authentication does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -17,8 +17,8 @@ from . import _protocol as protocol
 from ._account import CLOUD_URL, Account
 from ._adapter import Adapter, refuse_request
 from ._secret import drop_frames, hides_arguments
-from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
-from ._waiting import perform
+from ._steps import Answer, Forward, Reply, Request, Send, Signature, Step, Steps
+from ._waiting import drive, perform
 
 if TYPE_CHECKING:
     from .stores import TokenStore
@@ -32,6 +32,15 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a reply, 
 # A piece has to be full before it is seen, and each of its bytes may take a read time-out: so small ones. (Pieces
 # of one byte would take 20 ms of processor time for a token.)
 PIECE = 16
+
+
+class Release:
+    """Read this refused answer to its end, so that its connection is free for others."""
+
+    __slots__ = ("response",)
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
 
 
 class SessionAdapter(Adapter):
@@ -105,6 +114,32 @@ class SessionAdapter(Adapter):
         if signature is not None:
             self._apply(signature, request)
         return signature is not None
+
+    def _steps(
+        self, conversation: Steps[None], result: Answer | None, request: Any, refused: Any
+    ) -> Generator[Step | Release, Any, Signature | None]:
+        """What is to be done up to the next Forward. Returns its signature, or None if there is none to come.
+
+        With any step, `refused` is going to be replayed, and its connection is free before it is performed: a
+        pool that blocks may have no other for the login.
+        """
+        done: Any = result
+        error: Exception | None = None
+        try:
+            while (step := self._advance(conversation, done, request, error)) is not None:
+                error = None
+                if isinstance(step, Forward):
+                    return step.signature
+                if refused is not None:
+                    yield Release(refused)
+                try:
+                    done = yield step
+                except self._library.RequestException as network_error:
+                    error = network_error
+            return None
+        except BaseException:
+            conversation.close()
+            raise
 
     def _apply(self, signature: Signature, request: Any) -> None:
         if signature.origin is not None:
@@ -219,31 +254,15 @@ class RequestsAdapter(SessionAdapter):
         request: Any = None,
         refused: Any = None,
     ) -> Signature | None:
-        """Perform steps up to the next Forward, and return its signature; None if there is none to come.
+        """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
+        steps = self._steps(conversation, result, request, refused)
+        return drive(steps, self._do, self._library.RequestException)
 
-        With any step, `refused` is going to be replayed, and its connection is free before it is performed: a
-        pool that blocks may have no other for the login.
-        """
-        done: Any = result
-        error: Exception | None = None
-        try:
-            while (step := self._advance(conversation, done, request, error)) is not None:
-                error = None
-                if isinstance(step, Forward):
-                    return step.signature
-                if refused is not None:
-                    _release(refused)
-                if not isinstance(step, Send):
-                    done = perform(step)
-                    continue
-                try:
-                    done = self._control(step.request)
-                except self._library.RequestException as network_error:
-                    error = network_error
-            return None
-        except BaseException:
-            conversation.close()  # at once, not when a traceback is let go: others wait for the leader
-            raise
+    def _do(self, action: Step | Release) -> Any:
+        if isinstance(action, Release):
+            action.response.content  # noqa: B018  read to the end, so that the connection can be used again
+            return action.response.close()
+        return self._control(action.request) if isinstance(action, Send) else perform(action)
 
     def _control(self, request: Request) -> Reply:
         """Make a control call."""
@@ -291,7 +310,7 @@ class RequestsAdapter(SessionAdapter):
         return True
 
     def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
-        _release(response)
+        self._do(Release(response))
         request = response.request.copy()
         self._apply(signature, request)
         replayed = response.connection.send(request, **kwargs)
@@ -335,11 +354,6 @@ def authorization_of(request: Any) -> str | None:
     """The header's value that a request carries."""
     header = request.headers.get("Authorization")
     return header.decode("latin-1") if isinstance(header, bytes) else header
-
-
-def _release(response: Any) -> None:
-    response.content  # noqa: B018  read to the end, so that the connection can be used again
-    response.close()
 
 
 def lower(headers: Any) -> dict[str, str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._flight import Caller
 from ._steps import Call, Forward, Send, Sleep, Step, Wait
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import asyncio
 
     import trio
+
+Result = TypeVar("Result")
 
 _THREADS = "threads"
 
@@ -75,6 +77,52 @@ async def aperform(step: Step) -> Any:
     """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
     trio = _running_trio()
     return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
+
+
+def drive(flow: Generator[Any, Any, Result], do: Callable[[Any], Any], network_error: type[Exception]) -> Result:
+    """Do all that `flow` yields, send it the results, and return what it returns.
+
+    A client's network error is thrown in. Whatever else `do` raises closes the flow at once, and not when a
+    traceback is let go: others wait for the leader.
+    """
+    result: Any = None
+    error: Exception | None = None
+    try:
+        while True:
+            try:
+                action = flow.send(result) if error is None else flow.throw(error)
+            except StopIteration as end:
+                returned: Result = end.value
+                return returned
+            error = None
+            try:
+                result = do(action)
+            except network_error as caught:
+                error = caught
+    finally:
+        flow.close()
+
+
+async def adrive(
+    flow: Generator[Any, Any, Result], do: Callable[[Any], Awaitable[Any]], network_error: type[Exception]
+) -> Result:
+    """The same where doing something has to be awaited."""
+    result: Any = None
+    error: Exception | None = None
+    try:
+        while True:
+            try:
+                action = flow.send(result) if error is None else flow.throw(error)
+            except StopIteration as end:
+                returned: Result = end.value
+                return returned
+            error = None
+            try:
+                result = await do(action)
+            except network_error as caught:
+                error = caught
+    finally:
+        flow.close()
 
 
 async def _in_asyncio(step: Step) -> Any:

@@ -35,6 +35,7 @@ from . import _requests_family as family
 from ._account import Account
 from ._requests_family import (
     PIECE,
+    Release,
     RequestsAdapter,
     SessionAdapter,
     authorization_of,
@@ -42,8 +43,8 @@ from ._requests_family import (
     lower,
     no_hook,
 )
-from ._steps import Answer, Forward, Reply, Request, Send, Signature, Steps
-from ._waiting import aperform
+from ._steps import Answer, Reply, Request, Send, Signature, Step, Steps
+from ._waiting import adrive, aperform
 from .errors import in_terms_of
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
@@ -140,26 +141,13 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         self, conversation: Steps[None], result: Answer | None = None, request: Any = None, refused: Any = None
     ) -> Signature | None:
         """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
-        done: Any = result
-        error: Exception | None = None
-        try:
-            while (step := self._advance(conversation, done, request, error)) is not None:
-                error = None
-                if isinstance(step, Forward):
-                    return step.signature
-                if refused is not None:  # it is going to be replayed: those who wait hold no connection
-                    await _release(refused)
-                if not isinstance(step, Send):
-                    done = await aperform(step)
-                    continue
-                try:
-                    done = await self._control(step.request)
-                except niquests.RequestException as network_error:
-                    error = network_error
-            return None
-        except BaseException:
-            conversation.close()
-            raise
+        steps = self._steps(conversation, result, request, refused)
+        return await adrive(steps, self._do, niquests.RequestException)
+
+    async def _do(self, action: Step | Release) -> Any:
+        if isinstance(action, Release):
+            return await _release(action.response)
+        return await (self._control(action.request) if isinstance(action, Send) else aperform(action))
 
     async def _control(self, request: Request) -> Reply:
         if self._session is not None:
