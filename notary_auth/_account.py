@@ -502,7 +502,7 @@ class Account:
         deadline = self.now() + (patience or 0.0)
         pause, longest = FLEET_PAUSES
         while True:
-            if self._is_taken((yield from turn.load()), password, is_renewal=patience is None):
+            if self._is_taken((yield from turn.load()), password):
                 return False
             if turn.is_ours:  # and was looked at since
                 return True
@@ -517,7 +517,7 @@ class Account:
             yield Sleep(pause * (0.5 + random() / 2))
             pause = min(2 * pause, longest)
 
-    def _is_taken(self, shared: Shared | None, password: Secret, is_renewal: bool) -> bool:
+    def _is_taken(self, shared: Shared | None, password: Secret) -> bool:
         """Whether what another process has left is taken in place of a login.
 
         Raises:
@@ -535,8 +535,7 @@ class Account:
         if shared.authorization is None:
             return False
         token = Token.issued(shared.authorization, shared.data_center, now - shared.age, shared.lifetime)
-        good_until = token.refresh_at if is_renewal else token.expires_at
-        if now >= good_until or token.authorization in (*self._refused_tokens, self.token.authorization):
+        if now >= token.expires_at or token.authorization in (*self._refused_tokens, self.token.authorization):
             return False
         self._refresh_token = shared.refresh_token or self._refresh_token
         self._keep(token, shared.data_center, PASS_401 - shared.age if shared.is_in_doubt else -inf)

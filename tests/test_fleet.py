@@ -415,7 +415,7 @@ def test_rule_14_a_renewal_is_left_to_the_process_that_is_at_it(fleet: Members) 
     assert hold(second).authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_token_in_the_store_that_is_due_itself_is_no_renewal(fleet: Members) -> None:
+def test_rule_14_a_token_in_the_store_that_is_due_itself_is_renewed(fleet: Members) -> None:
     first, second = fleet.account(), fleet.account()
     hold(first, found(), granted(lifetime=10_000))
     hold(second)
@@ -835,6 +835,18 @@ def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(fleet: Members)
         assert fields(conversation.step.request)["refresh_token"] == "refresh-1"
         conversation.close()
         settled(fleet)
+
+
+def test_a_refresh_token_in_memory_outlives_a_record_without_one(fleet: Members) -> None:
+    first = fleet.account(**OFFLINE)
+    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    fleet.store.records.clear()
+    hold(fleet.account(), found(), granted("token-2", lifetime=3000))
+    fleet.clock.advance(1001)
+    assert hold(first).authorizations == ["Bearer token-2"]
+    fleet.clock.advance(2000)
+    conversation = hold(first, granted("token-3"))
+    assert fields(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
 def test_a_refused_refresh_token_is_taken_out_of_the_store(fleet: Members) -> None:

@@ -9,10 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import redis
@@ -103,6 +104,29 @@ def test_the_conformance_suite_finds_a_fault(name: str) -> None:
     (check,) = [each for each in store_conformance if each.__name__ == name]
     store = Broken(**FAULTS[name])
     with pytest.raises(AssertionError):
+        check(lambda: store)
+
+
+class OfOneThread:
+    """A lock that only the thread which took it can give back, as many libraries' are unless told otherwise."""
+
+    held: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def acquire(self) -> bool:
+        return self.held.setdefault(self.name, threading.get_ident()) == threading.get_ident()
+
+    def release(self) -> None:
+        if self.held.get(self.name) == threading.get_ident():
+            del self.held[self.name]
+
+
+def test_the_conformance_suite_finds_a_lock_of_one_thread() -> None:
+    store = Broken(lock=lambda self, name, seconds: OfOneThread(name))
+    (check,) = [each for each in store_conformance if "another_thread" in each.__name__]
+    with pytest.raises(AssertionError, match="in another thread"):
         check(lambda: store)
 
 
