@@ -169,11 +169,7 @@ def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: It
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
         if code == "invalid_totp":
             message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif reply.status == 401 or (
-        reply.status in REFUSALS and (reply.is_hidden or (error is not None and code != "invalid_request"))
-    ):
-        # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a reply
-        # is hidden, it may be either, and sending a refused password again is the worse mistake.
+    elif is_refused(reply) and (reply.status == 401 or code != "invalid_request"):
         kind = CredentialsRefused
         message = (
             f"the platform refused {who}: {said}. "
@@ -203,7 +199,11 @@ def _flaw_of_token(document: Document) -> str:
 
 
 def is_refused(reply: Reply) -> bool:
-    """Whether a refresh token is worth nothing any more, as far as the reply tells: a 403 may be any gateway's."""
+    """Whether the platform refused what it was sent, a password or a refresh token, as far as the reply tells.
+
+    Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a reply is
+    hidden, it may be either, and sending what was refused again is the worse mistake.
+    """
     error, _ = _explanation(reply, [])
     return reply.status in REFUSALS and (reply.status == 401 or reply.is_hidden or error is not None)
 
