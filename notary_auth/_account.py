@@ -808,12 +808,13 @@ def _given(
 
 
 def _checked_store(store: TokenStore | None) -> TokenStore | None:
-    if store is not None:
-        for method in ("load", "save", "delete", "lock"):
-            if isinstance(store, type) or not callable(getattr(store, method, None)):
-                given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
-                raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
-        needs_extra("stores", "cryptography")
+    if store is None:
+        return None
+    has_all = all(callable(getattr(store, name, None)) for name in ("load", "save", "delete", "lock"))
+    if isinstance(store, type) or not has_all:
+        given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
+        raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
+    needs_extra("stores", "cryptography")
     return store
 
 
