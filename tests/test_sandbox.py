@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -279,6 +281,23 @@ def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.Monke
     assert time.monotonic() - started < 30
     assert len(outcomes) == 1
     assert outcomes != [200]
+
+
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_a_sandbox_that_stops_closes_what_it_has_just_accepted(
+    monkeypatch: pytest.MonkeyPatch, closed_first: bool
+) -> None:
+    leftover: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: leftover.append(unraisable.exc_value))
+    for _ in range(20):
+        with ExitStack() as opened, Sandbox() as notary:
+            address = ("127.0.0.1", int(notary.url.rpartition(":")[2]))
+            for _ in range(3):
+                connection = opened.enter_context(socket.create_connection(address))
+                if closed_first:
+                    connection.close()
+    gc.collect()
+    assert leftover == []
 
 
 def test_tls_is_served_with_a_ca_of_its_own() -> None:

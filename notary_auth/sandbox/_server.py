@@ -20,6 +20,7 @@ from ._platform import API, CLOUD, FIRST, FOREIGN, HOSTS, SECOND, Account, Call,
 ADDRESS = "127.0.0.1"
 START_LIMIT = 30.0  # seconds
 STOP_LIMIT = 1.0  # seconds for answers under way
+ACCEPTING = 5  # turns of the event loop that asyncio needs, at most, between a socket and its connection
 
 
 class Sandbox:
@@ -252,8 +253,7 @@ class _Server(uvicorn.Server):
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        await self._stop_accepting()
         for connection in list(self.server_state.connections):
             connection.shutdown()  # at once where it is idle, else after its answer
         # A connection is gone when the last of its answer has been sent, and not when its task has ended.
@@ -262,3 +262,14 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.001)
         for task in list(self.server_state.tasks):
             task.cancel()
+
+    async def _stop_accepting(self) -> None:
+        # What asyncio has accepted becomes a connection some turns of the loop later. If its server is closed by
+        # then, it is lost with its socket open.
+        for server in self.servers:
+            for listener in server.sockets:
+                self._loop.remove_reader(listener)
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
