@@ -413,6 +413,9 @@ class Account:
         self, wanted: Callable[[], bool], work: Callable[[], Steps[object]], shares_verdict: bool = True
     ) -> Steps[Flight | None]:
         """Have `work` done, unless somebody is at it already: then return the flight, to be waited for."""
+        under_way = self._flights.under_way
+        if under_way is not None:  # as for all of a crowd but one: without a flight of their own, and its locks
+            return under_way
         flight = Flight(current_caller())
         verdict: NotaryAuthError | None = None
         lost = True

@@ -116,6 +116,12 @@ class Flights:
         pid = os.getpid()
         return self._runways.get(pid) or self._runways.setdefault(pid, _Runway())
 
+    @property
+    def under_way(self) -> Flight | None:
+        """The flight that has taken off and is not over, if there is one."""
+        flight = self._runway.flight
+        return None if flight is None or flight.is_over else flight
+
     def board(self, flight: Flight) -> Flight | None:
         """Take off with `flight`. If there is one under way already, do not, and return that."""
         runway = self._runway

@@ -209,27 +209,33 @@ class _ThreadBell:
 
 
 class _TaskBell:
-    """Wakes the tasks of one asyncio loop: one call into the loop for all of them, however many."""
+    """Wakes the tasks of one asyncio loop, however many, by one call into the loop; and all whose time is up by one
+    timer. A task may wake a little early: it looks, and waits on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
         self._loop.call_soon_threadsafe(self._wake_all)
 
     def _wake_all(self) -> None:
-        for future in self._waiting:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        woken, self._waiting = self._waiting, set()
+        for future in woken:
             _wake(future)
 
     async def wait(self, seconds: float) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
-        timer = self._loop.call_later(seconds, _wake, future)
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._wake_all)
         self._waiting.add(future)
         try:
             await future
         finally:
-            timer.cancel()
             self._waiting.discard(future)
 
 
