@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
 from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
+from ._origin import Origin
 from ._secret import drop_frames
-from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Wait
+from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
 from ._waiting import adrive, aperform, drive, perform
 from .errors import LoginError, LogoutError, NotaryAuthError
 
@@ -198,16 +199,6 @@ class HttpxAdapter(Adapter):
         conversation = self._account.conversation(str(request.url), answer)
         control_calls: list[Any] = []
         result: Any = None
-
-        def refuse_repeat() -> NoReturn:
-            # Called by the body, in the middle of the client's sending: whatever the conversation makes of it,
-            # this must not go on.
-            repeated = LoginError(
-                "the login was answered with a redirect, or repeated by the client: not followed"
-            )
-            self._advance(conversation, None, request, repeated)
-            raise self._own(repeated)
-
         try:
             while (step := self._advance(conversation, result, request)) is not None:
                 if isinstance(step, Forward):
@@ -223,6 +214,7 @@ class HttpxAdapter(Adapter):
                     # reads a refused answer only when it is replayed, and the pool has so many connections.
                     yield _Release(response)
                 if isinstance(step, Send):
+                    refuse_repeat = partial(self._refuse_repeat, conversation, request)
                     control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
                     trace = control.extensions["trace"]  # which a hook may replace
                     try:
@@ -239,6 +231,13 @@ class HttpxAdapter(Adapter):
                     result = yield step
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             conversation.close()
+
+    def _refuse_repeat(self, conversation: Steps[None], request: Any) -> NoReturn:
+        # Called by a control call's body, in the middle of the client's sending: whatever the conversation makes of
+        # it, this must not go on.
+        repeated = LoginError("the login was answered with a redirect, or repeated by the client: not followed")
+        self._advance(conversation, None, request, repeated)
+        raise self._own(repeated)
 
     def _reply(self, control: Any, response: Any) -> Generator[Any, Any, Reply]:
         if response.request is not control:
@@ -297,12 +296,19 @@ def _check_client(client: object, kind: type) -> None:
 def _apply(signature: Signature, request: Any) -> None:
     if signature.origin is not None:
         origin = signature.origin
-        request.url = type(request.url)(origin.readdress(str(request.url)))
+        request.url = _readdressed(type(request.url), str(request.url), origin)
         request.headers["Host"] = origin.netloc
         # The cookies in it are those of the host it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
+
+
+@lru_cache(maxsize=256)
+def _readdressed(url_type: Callable[[str], Any], url: str, origin: Origin) -> Any:
+    # httpx takes longer to read a URL than for the rest of a signature, and most programs have few that they ask
+    # for again and again.
+    return url_type(origin.readdress(url))
 
 
 def _answer(response: Any) -> Answer:
