@@ -29,12 +29,13 @@ class NotaryAuth(RequestsAdapter, AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign a request. requests calls this; it may look the data center up and log in."""
-        token = self._account.token
+        account = self._account
+        token = account.token
         # The warm path, spelled out: one call more would cost a fifth of what all of it costs.
         if (
             type(request) is requests.PreparedRequest
             and (request.url or "").startswith(token.prefix)
-            and self._account.now() < token.refresh_at
+            and account.now() < token.refresh_at
         ):
             request.headers["Authorization"] = token.authorization
             request.hooks["response"].append(self._hook)
