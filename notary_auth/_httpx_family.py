@@ -296,7 +296,8 @@ def _check_client(client: object, kind: type) -> None:
 def _apply(signature: Signature, request: Any) -> None:
     if signature.origin is not None:
         origin = signature.origin
-        request.url = _readdressed(type(request.url), str(request.url), origin)
+        url_type: Any = type(request.url)
+        request.url = _readdressed(url_type, str(request.url), origin)
         request.headers["Host"] = origin.netloc
         # The cookies in it are those of the host it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)
