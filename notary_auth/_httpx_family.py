@@ -233,8 +233,8 @@ class HttpxAdapter(Adapter):
             conversation.close()
 
     def _refuse_repeat(self, conversation: Steps[None], request: Any) -> NoReturn:
-        # Called by a control call's body, in the middle of the client's sending: whatever the conversation makes of
-        # it, this must not go on.
+        # Called by a control call's body, in the middle of the client's sending: whatever the conversation makes
+        # of it, this must not go on.
         repeated = LoginError("the login was answered with a redirect, or repeated by the client: not followed")
         self._advance(conversation, None, request, repeated)
         raise self._own(repeated)

@@ -209,8 +209,10 @@ class _ThreadBell:
 
 
 class _TaskBell:
-    """Wakes the tasks of one asyncio loop, however many, by one call into the loop; and all whose time is up by one
-    timer. A task may wake a little early: it looks, and waits on."""
+    """Wakes the tasks of one asyncio loop, however many, by one call into the loop, and all by one timer.
+
+    A task that came after the timer was set wakes early by that. It looks, and waits on.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
