@@ -3,14 +3,14 @@
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from math import inf
 from random import uniform
-from typing import NamedTuple
 
 from ._origin import Origin
 from ._secret import Bearer
-from ._steps import UNSIGNED, Signature
+from ._steps import Signature
 
 REFRESH_MARGIN = 300.0  # seconds before its end at which a token is renewed, at most
 REFRESH_PAUSE = 30.0  # seconds between two attempts to renew it
@@ -28,16 +28,25 @@ def _choose_clock() -> Callable[[], float]:
 clock = _choose_clock()
 
 
-class Token(NamedTuple):
-    """An access token (RFC 6750), ready to be put on requests. Times are in seconds of `clock`."""
+class Token:
+    """An access token (RFC 6750), ready to be put on requests. Times are in seconds of `clock`. Never changed.
 
-    authorization: str  # the header's value
-    data_center: Origin | None
-    prefix: str  # what the URLs of its data center begin with; the slash at its end closes the host
-    refresh_at: float  # from here on one caller renews it
-    expires_at: float  # from here on it is not used
-    here: Signature  # for a request that is addressed to the data center
-    there: Signature  # for a request that has to be re-addressed to it
+    No named tuple: three attributes are read for each request, and of a slotted class that takes a tenth less of
+    all that a signature takes.
+    """
+
+    __slots__ = ("authorization", "data_center", "expires_at", "here", "prefix", "refresh_at", "there")
+
+    def __init__(
+        self, authorization: str, data_center: Origin | None, prefix: str, refresh_at: float, expires_at: float
+    ) -> None:
+        self.authorization = authorization  # the header's value
+        self.data_center = data_center
+        self.prefix = prefix  # what the URLs of its data center begin with; the slash at its end closes the host
+        self.refresh_at = refresh_at  # from here on one caller renews it
+        self.expires_at = expires_at  # from here on it is not used
+        self.here = Signature(authorization, None)  # for a request that is addressed to the data center
+        self.there = Signature(authorization, data_center)  # for a request that has to be re-addressed to it
 
     @classmethod
     def issued(cls, authorization: Bearer, data_center: Origin, now: float, lifetime: float | None) -> "Token":
@@ -51,17 +60,17 @@ class Token(NamedTuple):
             # Jittered, so that many processes with tokens of one age do not all log in at one moment.
             expires_at - uniform(0.75, 1.0) * margin,
             expires_at,
-            Signature(authorization, None),
-            Signature(authorization, data_center),
         )
 
     def postponed(self, now: float) -> "Token":
         """The same token, to be renewed only after a pause."""
-        return self._replace(refresh_at=min(now + REFRESH_PAUSE, self.expires_at))
+        later = copy(self)
+        later.refresh_at = min(now + REFRESH_PAUSE, self.expires_at)
+        return later
 
     def __repr__(self) -> str:
         return f"<Token for {self.data_center}>"
 
 
 #: No URL begins with a NUL, and no time is before the beginning: this one never signs anything.
-NO_TOKEN = Token("", None, "\0", -inf, -inf, UNSIGNED, UNSIGNED)
+NO_TOKEN = Token("", None, "\0", -inf, -inf)

@@ -158,7 +158,7 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         auth = run(block_with("offline_access=True"), notary, monkeypatch, {"input": answer})["auth"]
         assert get(notary, auth) == 200
-        auth.account.token = auth.account.token._replace(refresh_at=0, expires_at=0)
+        auth.account.token.refresh_at = auth.account.token.expires_at = 0
         assert get(notary, auth) == 200
     assert asked == ["Code: "]
     assert notary.count("refresh") >= 1

@@ -82,7 +82,7 @@ def test_the_search_finds_a_leak(client: Client) -> None:
     auth = warm(client)
     token = auth.account.token
     evil = token.data_center._replace(host=EVIL)
-    auth.account.token = token._replace(prefix=f"{evil}/", data_center=evil)
+    token.prefix, token.data_center = f"{evil}/", evil
     platform = HostilePlatform()
     visit(client, auth, [f"https://{EVIL}/x"], platform)
     assert [sent.host for sent in platform.leaks()] == [EVIL]

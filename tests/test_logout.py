@@ -78,7 +78,7 @@ def test_a_refresh_token_is_used_for_the_next_login(client: Client, notary: Sand
     notary.faults.token_lifetime = 0.5
     for _ in range(4):
         assert client.get(files, auth).status_code == 200
-        auth.account.token = auth.account.token._replace(refresh_at=0, expires_at=0)
+        auth.account.token.refresh_at = auth.account.token.expires_at = 0
     assert (notary.count("login"), notary.count("refresh")) == (1, 3)
     assert codes == []
 

@@ -93,7 +93,7 @@ def test_rule_18_a_life_of_logins_shows_no_secret(
         jane.move("Jane")
         answers.append(client.get(files, auth))
         secrets += secrets_of(jane)
-        auth.account.token = auth.account.token._replace(refresh_at=0.0)  # due
+        auth.account.token.refresh_at = 0.0  # due
         jane.faults.answer_next(LOGIN, 500, {}, ECHO)
         answers.append(client.get(files, auth))
         jane.faults.answer_next("/api/notary/v2/stored-files", 401, {}, "no", times=2)
