@@ -60,6 +60,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(python="3.12")
+def bench(session: nox.Session) -> None:
+    """All benchmarks, ten minutes; ``-- signing`` for one, ``-- --record docs/measured`` for the page."""
+    session.install("-e", ".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(python="3.12")
 def mutants(session: nox.Session) -> None:
     """Mutation testing of the core, half an hour; ``mutmut results`` then lists what survived."""
     session.install("-e", ".[test]", "mutmut")

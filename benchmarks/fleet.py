@@ -1,9 +1,7 @@
 """How often a fleet logs in: 1, 10 and 50 processes that start at once, with each store and without.
 
-    python -m benchmarks.fleet
-
-The platform is the sandbox, the Redis a Valkey of this command's own. Counts, and the seconds until the last
-process has its answer: most of those are Python starting up.
+The Redis is a Valkey of this case's own. Counts, and the seconds until the last process has its answer: most of
+those are Python starting up. A login takes 0.2 s.
 """
 
 from __future__ import annotations
@@ -13,8 +11,10 @@ import sys
 import tempfile
 import time
 
-from notary_auth.sandbox import Sandbox
 from tests.servers import RedisServer, programs
+
+from .platform import LOGIN, Platform
+from .table import Result, Table
 
 SIZES = (1, 10, 50)
 MEMBER = """
@@ -30,30 +30,29 @@ requests.get(cloud + "/api/notary/v2/stored-files", auth=auth, timeout=60).raise
 """
 
 
-def run(size: int, store: str) -> tuple[int, float]:
+def once(size: int, store: str) -> tuple[int, float]:
     """Logins, and seconds for all."""
-    with Sandbox() as notary:
-        notary.faults.latency_of["/api/2/idp/token"] = 0.2
+    with Platform() as platform:
+        platform.fault("latency_of", {LOGIN: 0.2})
         started = time.perf_counter()
-        members = [subprocess.Popen([sys.executable, "-c", MEMBER, notary.url, store]) for _ in range(size)]
+        members = [subprocess.Popen([sys.executable, "-c", MEMBER, platform.url, store]) for _ in range(size)]
         failed = sum(member.wait() != 0 for member in members)
         took = time.perf_counter() - started
         if failed:
             raise RuntimeError(f"{failed} of {size} processes failed")
-        return notary.count("login"), took
+        return platform.count("login"), took
 
 
-def main() -> None:
-    print(f"{'':12}" + "".join(f"{size:>4} processes    " for size in SIZES))
+def run() -> Result:
+    rows = []
     for name in ("no store", "FileStore", "RedisStore"):
-        shown = []
+        row: list[object] = [name]
         for size in SIZES:
             with tempfile.TemporaryDirectory() as folder, RedisServer(programs()["valkey"]) as server:
                 store = {"no store": "", "FileStore": f"{folder}/store", "RedisStore": server.url}[name]
-                logins, took = run(size, store)
-            shown.append(f"{logins:3} logins {took:5.1f} s")
-        print(f"{name:12}" + "  ".join(shown))
-
-
-if __name__ == "__main__":
-    main()
+                logins, took = once(size, store)
+            row.append(f"{logins} in {took:.1f} s")
+        rows.append(row)
+    note = "None of the others shares a token with other processes, but by what their users write for it."
+    head = ["", *(f"{size} processes" if size > 1 else "1 process" for size in SIZES)]
+    return Result([Table("A fleet: logins, and time", head, rows, note)])

@@ -1,0 +1,103 @@
+"""What must not get worse, told by figures that no noise touches: counts, and generous ratios. For .ci/run.
+
+python -m benchmarks.guard
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from . import cold_start, herd, imports, lag
+from .contestants import NOTARY_AUTH, TASKS, THREADS
+from .instructions import counted
+from .platform import LOGIN, Platform
+from .signing import measured
+
+OURS = [each for each in THREADS if each.name == NOTARY_AUTH]
+OURS_ASYNC = [each for each in TASKS if each.name == NOTARY_AUTH]
+
+# For each client: look-ups, logins and connections of a first request. requests has no connection to share: its
+# control calls have sessions of their own.
+FIRST_REQUEST = {"requests": [1, 1, 3], "httpx": [1, 1, 2], "httpx2": [1, 1, 2]}
+
+# Instructions for a signature, as a multiple of the hard-coded header's in the same kind of hook; and its time, of
+# which that much may be noise.
+INSTRUCTIONS = {"requests": 1.45, "httpx": 1.2, "httpx2": 1.2, "httpx, async": 1.2, "httpx2, async": 1.2}
+TIME = {"requests": 2.5, "httpx": 1.8, "httpx2": 1.8, "httpx, async": 1.8, "httpx2, async": 1.8}
+
+MODULES = 24  # that an adapter imports at most, itself among them
+NOT_IMPORTED = {"asyncio", "trio", "redis", "cryptography", "filelock", "dataclasses", "inspect"}
+
+
+def check(what: str, figure: object, holds: bool) -> None:
+    print(f"{'ok  ' if holds else 'BAD '} {what}: {figure}")
+    if not holds:
+        raise SystemExit(1)
+
+
+def first_requests() -> None:
+    with Platform(tls=True, round_trip=0.0) as platform, platform.trusted():
+        for each in OURS:
+            _, counts = cold_start.once(each, platform)
+            expected = FIRST_REQUEST[each.client]
+            check(f"{each.client}: look-ups, logins, connections of a first request", counts, counts == expected)
+
+
+def herds() -> None:
+    for each in OURS:
+        _, logins = herd.threads(each, 200)
+        check(f"{each.client}: logins of 200 threads", logins, logins == 1)
+    for other in OURS_ASYNC:
+        _, logins = herd.tasks(other, 2000)
+        check(f"{other.client}: logins of 2,000 tasks", logins, logins == 1)
+
+
+def loops() -> None:
+    with Platform() as platform:
+        platform.fault("latency_of", {LOGIN: 1.0})
+        for each in OURS_ASYNC:
+            worst = min(asyncio.run(lag.lag(each, platform))[0] for _ in range(3))
+            # A login that blocks the loop holds it up for all of its second.
+            check(f"{each.client}: ms by which a loop is late in a login of 1 s", round(worst * 1000), worst < 0.5)
+
+
+def signatures() -> None:
+    names = (NOTARY_AUTH, "a hook", "hard-coded header")
+    times = {name: min(values) for name, values in asyncio.run(measured(names, rounds=20)).items()}
+    _ratios("time", times, TIME)
+    instructions = counted(names)
+    if instructions is None:
+        print("     no valgrind: instructions are not counted")
+    else:
+        _ratios("instructions", instructions, INSTRUCTIONS)
+
+
+def _ratios(of_what: str, figures: dict[str, float], limits: dict[str, float]) -> None:
+    for client, limit in limits.items():
+        with_hook = f"{client}: hard-coded header, and a hook"
+        floor = figures.get(with_hook) or figures[f"{client}: hard-coded header"]
+        ratio = figures[f"{client}: {NOTARY_AUTH}"] / floor
+        check(f"{client}: {of_what} of a signature, × the header's", round(ratio, 2), ratio <= limit)
+
+
+def modules() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for client in FIRST_REQUEST:
+            _, added = imports.once(client, f"notary_auth.{client}", Path(folder))
+            check(f"{client}: modules that the adapter adds", len(added), len(added) <= MODULES)
+            forbidden = NOT_IMPORTED.intersection(added)
+            check(f"{client}: of these, to be imported when used", sorted(forbidden), not forbidden)
+
+
+def main() -> None:
+    first_requests()
+    herds()
+    loops()
+    modules()
+    signatures()
+
+
+if __name__ == "__main__":
+    main()
