@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from tests.servers import RedisServer, programs
 
+from .imports import environment
 from .platform import LOGIN, Platform
 from .table import Result, Table
 
@@ -30,12 +32,13 @@ requests.get(cloud + "/api/notary/v2/stored-files", auth=auth, timeout=60).raise
 """
 
 
-def once(size: int, store: str) -> tuple[int, float]:
+def once(size: int, store: str, compiled: Path) -> tuple[int, float]:
     """Logins, and seconds for all."""
     with Platform() as platform:
         platform.fault("latency_of", {LOGIN: 0.2})
         started = time.perf_counter()
-        members = [subprocess.Popen([sys.executable, "-c", MEMBER, platform.url, store]) for _ in range(size)]
+        command = [sys.executable, "-c", MEMBER, platform.url, store]
+        members = [subprocess.Popen(command, env=environment(compiled)) for _ in range(size)]
         failed = sum(member.wait() != 0 for member in members)
         took = time.perf_counter() - started
         if failed:
@@ -45,14 +48,15 @@ def once(size: int, store: str) -> tuple[int, float]:
 
 def run() -> Result:
     rows = []
-    for name in ("no store", "FileStore", "RedisStore"):
-        row: list[object] = [name]
-        for size in SIZES:
-            with tempfile.TemporaryDirectory() as folder, RedisServer(programs()["valkey"]) as server:
-                store = {"no store": "", "FileStore": f"{folder}/store", "RedisStore": server.url}[name]
-                logins, took = once(size, store)
-            row.append(f"{logins} in {took:.1f} s")
-        rows.append(row)
+    with tempfile.TemporaryDirectory() as compiled:
+        for name in ("no store", "FileStore", "RedisStore"):
+            row: list[object] = [name]
+            for size in (1, *SIZES):  # the first one compiles
+                with tempfile.TemporaryDirectory() as folder, RedisServer(programs()["valkey"]) as server:
+                    store = {"no store": "", "FileStore": f"{folder}/store", "RedisStore": server.url}[name]
+                    logins, took = once(size, store, Path(compiled))
+                row.append(f"{logins} in {took:.1f} s")
+            rows.append([name, *row[2:]])
     note = "None of the others shares a token with other processes, but by what their users write for it."
     head = ["", *(f"{size} processes" if size > 1 else "1 process" for size in SIZES)]
     return Result([Table("A fleet: logins, and time", head, rows, note)])

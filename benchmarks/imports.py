@@ -40,13 +40,17 @@ print(took * 1000, len(set(sys.modules) - before), *sorted(set(sys.modules) - be
 """
 
 
+def environment(compiled: Path) -> dict[str, str]:
+    """Variables for an interpreter that keeps what it has compiled in that folder, wherever it may not."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**variables, "PYTHONPYCACHEPREFIX": str(compiled)}
+
+
 def once(client: str, modules: str, compiled: Path) -> tuple[float, list[str]]:
     """Milliseconds, and the modules that came in."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(compiled)
     program = PROGRAM.format(client=client, modules=modules)
     ended = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment(compiled)
     )
     milliseconds, _, *added = ended.stdout.split()
     return float(milliseconds), added

@@ -14,7 +14,7 @@ from .platform import FILES, Platform
 from .signing import label
 from .table import Result, Table
 
-ROUNDS, REQUESTS = 40, 40
+ROUNDS, REQUESTS = 25, 40
 
 Ask = Callable[[str], Awaitable[int]]
 

@@ -29,7 +29,7 @@ from .instructions import counted
 from .platform import FILES
 from .table import Result, Table
 
-ROUNDS, CALLS = 60, 2000
+ROUNDS, CALLS = 40, 2000
 
 CONTESTANTS: list[Contestant | AsyncContestant] = [
     Contestant(HEADER_AND_HOOK, "requests", requests_header_and_hook),
