@@ -19,21 +19,21 @@ OURS, THEIRS, FAILED = "#1f9e6e", "#8a8f98", "#d1495b"
 CLOUD = f"{NOTARY_AUTH}, cloud's URL"
 
 
-def draw(folder: Path, points: dict[str, Any], cases: dict[str, Any]) -> None:
-    """Draw all plots that there is something to draw for."""
-    drawings: list[tuple[str, str, Callable[[Any], None], Any]] = [
-        ("signing", "signing", _signing, cases.get("signing", {}).get("tables")),
-        ("herd", "herd", _herd, points.get("herd")),
-        ("rollover", "rollover", _over_time, points.get("rollover")),
-        ("revocation", "revocation", _over_time, points.get("revocation")),
-        ("cold_start", "cold-start", _cold_start, cases.get("cold_start", {}).get("tables")),
+def draw(folder: Path, cases: dict[str, Any]) -> None:
+    """Draw the plots of those cases of a record that have one."""
+    drawings: list[tuple[str, Callable[[Any], None], str]] = [
+        ("signing", _signing, "tables"),
+        ("cold_start", _cold_start, "tables"),
+        ("herd", _herd, "points"),
+        ("rollover", _over_time, "points"),
+        ("revocation", _over_time, "points"),
     ]
-    for _, name, drawing, data in drawings:
-        if not data:
+    for name, drawing, of in drawings:
+        if name not in cases:
             continue
         for theme in INK:
             with _themed(theme):
-                drawing(data)
+                drawing(cases[name][of])
                 plt.savefig(folder / f"{name}-{theme}.svg", transparent=True, metadata={"Date": None})
                 plt.close()
 
@@ -88,18 +88,14 @@ def _cold_start(tables: list[dict[str, Any]]) -> None:
 
 
 def _herd(points: dict[str, dict[str, list[list[int]]]]) -> None:
-    _, panels = plt.subplots(1, len(points), figsize=(9, 3.4), sharey=True)
-    for panel, (title, lines) in zip(panels, points.items(), strict=True):
-        for name, line in lines.items():
-            if HEADER in name:
-                continue
-            ours = NOTARY_AUTH in name
-            style = {"color": OURS, "lw": 2.5, "zorder": 3} if ours else {"lw": 1}
-            sizes, logins = zip(*line, strict=True)
-            panel.plot(sizes, logins, "o-", ms=3, label=name, **style)
-        panel.set(xscale="log", yscale="log", title=title, xlabel="callers at once, with nothing known")
-        panel.legend(fontsize=6)
-    panels[0].set_ylabel("logins")
+    _, panel = plt.subplots(figsize=(8, 3.4))
+    for name, line in points["Threads"].items():  # of tasks, all that share a login at all have one
+        if HEADER in name:
+            continue
+        style = {"color": OURS, "lw": 2.5, "zorder": 3} if NOTARY_AUTH in name else {"lw": 1}
+        panel.plot(*zip(*line, strict=True), "o-", ms=3, label=name, **style)
+    panel.set(xscale="log", yscale="log", xlabel="threads at once, with nothing known", ylabel="logins")
+    panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _over_time(points: dict[str, list[list[float]]]) -> None:

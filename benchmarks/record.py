@@ -38,7 +38,7 @@ def show(folder: Path) -> None:
         (folder / f"{case}.rst").write_text(tables(found))
     first = next(iter(cases.values()))["about"]
     (folder / "machine.rst").write_text("".join(f":{name}: {value}\n" for name, value in first.items()))
-    plots.draw(folder, {case: found["points"] for case, found in cases.items()}, cases)
+    plots.draw(folder, cases)
 
 
 def tables(found: dict[str, object]) -> str:

@@ -13,7 +13,7 @@ html_theme_options = {"top_of_page_buttons": []}
 html_title = f"notary-auth {__version__}"
 html_static_path = ["_static"]
 html_css_files = ["diagrams.css"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "measured"]
 html_extra_path: list[str] = []
 
 nitpicky = False
