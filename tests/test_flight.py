@@ -157,6 +157,28 @@ def test_waiting_ends_after_its_time() -> None:
     assert perform(Wait(flight, 30)) is False
 
 
+@pytest.mark.parametrize("run", [asyncio.run, trio_run])
+def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: Any) -> None:
+    """The tasks of an asyncio loop share one timer, which is set anew when there is somebody to wake again."""
+    flight = Flight(current_caller())
+    looks: list[int] = []
+
+    async def wait(task: int) -> None:
+        for _ in range(3):
+            await aperform(Wait(flight, 0.05))
+            looks.append(task)
+
+    async def main() -> None:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                for task in range(3):
+                    tasks.start_soon(wait, task)
+                    await anyio.sleep(0.02)
+
+    run(main())
+    assert sorted(looks) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
 def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
     flights = Flights()
     flight = taken_off(flights)
