@@ -37,7 +37,7 @@ def show(folder: Path) -> None:
     for case, found in cases.items():
         (folder / f"{case}.rst").write_text(tables(found))
     first = next(iter(cases.values()))["about"]
-    (folder / "machine.rst").write_text("".join(f":{name}: {value}\n" for name, value in first.items()))
+    (folder / "machine.rst").write_text(", ".join(f"{name} {value}" for name, value in first.items()) + ".\n")
     plots.draw(folder, cases)
 
 
