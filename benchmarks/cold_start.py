@@ -1,4 +1,4 @@
-"""The first request of a process, over TLS, with the platform so far away.
+"""A first request with nothing known, over TLS, with the platform so far away.
 
 The network is one of the benchmark's own (`platform`): a round trip for TCP's handshake, and half of one for all
 that goes there or comes back.

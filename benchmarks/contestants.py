@@ -12,6 +12,7 @@ own, as requests would have it, if the package's credentials can be shared by se
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -217,11 +218,13 @@ def with_requests_oauth2client(platform: Platform) -> Iterator[Opened]:
 def with_authlib_requests(platform: Platform) -> Iterator[Opened]:
     from authlib.integrations.requests_client import OAuth2Session
 
+    once = threading.Lock()
     with OAuth2Session("notary", token_endpoint=platform.token_url, scope="offline_access") as session:
 
         def new_client() -> Get:
-            if not session.token:
-                session.fetch_token(username=platform.username, password=platform.password)
+            with once:  # as its users log in once, before all else
+                if not session.token:
+                    session.fetch_token(username=platform.username, password=platform.password)
             return lambda url: session.get(url, timeout=TIMEOUT).status_code
 
         yield Opened(new_client, lambda url: requests_signing(session.token_auth, url))
@@ -368,6 +371,22 @@ def header_for(library: Any, platform: Platform) -> Any:
     return Header()
 
 
+def header_in_flows_for(library: Any, platform: Platform) -> Any:
+    """The same without httpx's own wrapper around `auth_flow`, as notary-auth has to do without it."""
+
+    class Header(library.Auth):  # type: ignore[misc,name-defined]
+        def sync_auth_flow(self, request: Any) -> Any:
+            request.headers["Authorization"] = header
+            yield request
+
+        async def async_auth_flow(self, request: Any) -> Any:
+            request.headers["Authorization"] = header
+            yield request
+
+    header = f"Bearer {platform.token()}"
+    return Header()
+
+
 def httpx_auth_for(library: Any, platform: Platform) -> Any:
     from httpx_auth import OAuth2, OAuth2ResourceOwnerPasswordCredentials
 
@@ -415,11 +434,13 @@ def with_authlib_httpx(platform: Platform) -> Iterator[Opened]:
     from authlib.integrations.httpx_client import OAuth2Client
 
     options = {"token_endpoint": platform.token_url, "scope": "offline_access", "timeout": TIMEOUT}
+    once = threading.Lock()
     with OAuth2Client("notary", **options) as client:
 
         def new_client() -> Get:
-            if not client.token:
-                client.fetch_token(username=platform.username, password=platform.password)
+            with once:
+                if not client.token:
+                    client.fetch_token(username=platform.username, password=platform.password)
             return lambda url: int(client.get(url).status_code)
 
         def signing(url: str) -> Sign:
@@ -464,6 +485,7 @@ async def with_authlib_async(platform: Platform) -> AsyncIterator[OpenedAsync]:
 NOTARY_AUTH = "notary-auth"
 HEADER = "hard-coded header"
 HEADER_AND_HOOK = "hard-coded header, and a hook"
+HEADER_IN_FLOWS = "hard-coded header, two flows"
 
 THREADS = [
     Contestant(HEADER, "requests", requests_header),

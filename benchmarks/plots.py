@@ -12,7 +12,7 @@ import matplotlib as mpl
 mpl.use("svg")  # without a display
 import matplotlib.pyplot as plt
 
-from .contestants import HEADER, HEADER_AND_HOOK, NOTARY_AUTH
+from .contestants import HEADER, HEADER_AND_HOOK, HEADER_IN_FLOWS, NOTARY_AUTH
 
 INK = {"light": "#1a1a1a", "dark": "#e6e6e6"}
 OURS, THEIRS, FAILED = "#1f9e6e", "#8a8f98", "#d1495b"
@@ -67,12 +67,12 @@ def _signing(tables: list[dict[str, Any]]) -> None:
     mosaic = [["requests", "httpx", "httpx2"], ["requests", "httpx, async", "httpx2, async"]]
     figure, panels = plt.subplot_mosaic(mosaic, figsize=(9, 3.8))
     for client, panel in panels.items():
-        rows = [row for row in found[client] if row[0] not in (HEADER_AND_HOOK, CLOUD)][::-1]
+        rows = [row for row in found[client] if row[0] not in (HEADER_AND_HOOK, HEADER_IN_FLOWS, CLOUD)][::-1]
         names = [row[0] for row in rows]
         panel.barh(names, [row[1] for row in rows], color=[_color(name) for name in names])
         panel.set_title(client, fontsize=9)
         panel.tick_params(axis="y", labelsize=7)
-    figure.supxlabel("µs for a signature, warm: the least of many rounds", fontsize=9)
+    figure.supxlabel("µs for a signature to the data center's URL, warm: the least of many rounds", fontsize=9)
 
 
 def _cold_start(tables: list[dict[str, Any]]) -> None:

@@ -13,15 +13,22 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import httpx
+import httpx2
+
 from .contestants import (
     HEADER,
     HEADER_AND_HOOK,
+    HEADER_IN_FLOWS,
     NOTARY_AUTH,
     TASKS,
     THREADS,
     AsyncContestant,
     Contestant,
     Sign,
+    header_in_flows_for,
+    on_async_httpx,
+    on_httpx,
     requests_header_and_hook,
 )
 from .in_memory import InMemoryPlatform
@@ -29,12 +36,18 @@ from .instructions import counted
 from .platform import FILES
 from .table import Result, Table
 
+HTTPX = httpx, httpx2
 ROUNDS, CALLS = 40, 2000
 
 CONTESTANTS: list[Contestant | AsyncContestant] = [
     Contestant(HEADER_AND_HOOK, "requests", requests_header_and_hook),
     *(each for each in THREADS if each.name != "the recipe"),
+    *(Contestant(HEADER_IN_FLOWS, each.__name__, on_httpx(each, header_in_flows_for)) for each in HTTPX),
     *TASKS,
+    *(
+        AsyncContestant(HEADER_IN_FLOWS, each.__name__, on_async_httpx(each, header_in_flows_for))
+        for each in HTTPX
+    ),
 ]
 
 

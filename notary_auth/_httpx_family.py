@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
 from . import _protocol as protocol
 from ._adapter import Adapter, refuse_request
-from ._origin import Origin
 from ._secret import drop_frames
 from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
 from ._waiting import adrive, aperform, drive, perform
@@ -296,20 +295,12 @@ def _check_client(client: object, kind: type) -> None:
 def _apply(signature: Signature, request: Any) -> None:
     if signature.origin is not None:
         origin = signature.origin
-        url_type: Any = type(request.url)
-        request.url = _readdressed(url_type, str(request.url), origin)
+        request.url = type(request.url)(origin.readdress(str(request.url)))
         request.headers["Host"] = origin.netloc
         # The cookies in it are those of the host it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
-
-
-@lru_cache(maxsize=256)
-def _readdressed(url_type: Callable[[str], Any], url: str, origin: Origin) -> Any:
-    # httpx takes longer to read a URL than for the rest of a signature, and most programs have few that they ask
-    # for again and again.
-    return url_type(origin.readdress(url))
 
 
 def _answer(response: Any) -> Answer:

@@ -239,6 +239,9 @@ class _TaskBell:
             await future
         finally:
             self._waiting.discard(future)
+            if not self._waiting and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
 
 def _wake(future: asyncio.Future[None]) -> None:

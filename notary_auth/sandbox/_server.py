@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -265,10 +265,11 @@ class _Server(uvicorn.Server):
 
     async def _stop_accepting(self) -> None:
         # What asyncio has accepted becomes a connection some turns of the loop later. If its server is closed by
-        # then, it is lost with its socket open.
-        for server in self.servers:
-            for listener in server.sockets:
-                self._loop.remove_reader(listener)
+        # then, it is lost with its socket open. Windows' loop has no readers to remove.
+        with suppress(NotImplementedError):
+            for server in self.servers:
+                for listener in server.sockets:
+                    self._loop.remove_reader(listener)
         for _ in range(ACCEPTING):
             await asyncio.sleep(0)
         for server in self.servers:
