@@ -179,6 +179,20 @@ def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: A
     assert sorted(looks) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
+def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
+    async def main() -> list[Any]:
+        flight = Flight(current_caller())
+        tasks = [asyncio.create_task(aperform(Wait(flight, 1000))) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        loop: Any = asyncio.get_running_loop()
+        return [timer for timer in loop._scheduled if not timer.cancelled()]
+
+    assert asyncio.run(main()) == []
+
+
 def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
     flights = Flights()
     flight = taken_off(flights)

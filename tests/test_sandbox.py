@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import hashlib
 import socket
@@ -298,6 +299,20 @@ def test_a_sandbox_that_stops_closes_what_it_has_just_accepted(
                     connection.close()
     gc.collect()
     assert leftover == []
+
+
+def test_a_sandbox_stops_on_an_event_loop_without_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows' is."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    with Sandbox() as notary:
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "remove_reader", refuse)
+        assert requests.get(f"{notary.url}{LOOKUP}?login=JohnSmith").status_code == 200
+    assert died == []
 
 
 def test_tls_is_served_with_a_ca_of_its_own() -> None:
