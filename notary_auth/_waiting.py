@@ -223,11 +223,8 @@ class _TaskBell:
         self._loop.call_soon_threadsafe(self._wake_all)
 
     def _wake_all(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        woken, self._waiting = self._waiting, set()
-        for future in woken:
+        self._stop_timer()  # whoever comes from now on needs a new one
+        for future in self._waiting:
             _wake(future)
 
     async def wait(self, seconds: float) -> None:
@@ -239,9 +236,13 @@ class _TaskBell:
             await future
         finally:
             self._waiting.discard(future)
-            if not self._waiting and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            if not self._waiting:
+                self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _wake(future: asyncio.Future[None]) -> None:
