@@ -126,10 +126,10 @@ class Flights:
         """Take off with `flight`. If there is one under way already, do not, and return that."""
         runway = self._runway
         with runway.lock:
-            if runway.flight is not None and not runway.flight.is_over:
-                return runway.flight
-            runway.flight = flight
-            return None
+            under_way = self.under_way
+            if under_way is None:
+                runway.flight = flight
+            return under_way
 
     def land(self, flight: Flight, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
         """End `flight`, whether it has taken off or not. The second time for one flight, this does nothing."""
