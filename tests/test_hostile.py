@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
+import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .clients import DRY, Client
-from .dry import visit
+from .clients import DRY, Client, Requests
+from .dry import session_adapter, visit
 from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -76,6 +78,25 @@ def test_rule_5_no_chain_of_redirects_leads_the_token_away(client: Client, chain
     auth = client.auth_type("JohnSmith", PASSWORD)
     visit(client, auth, [f"{HOME}/x", chain[0]], platform, follow=True)
     assert platform.leaks() == []
+
+
+@pytest.mark.parametrize("client", [each for each in DRY if isinstance(each, Requests)], ids=str)
+def test_a_host_that_no_connection_can_be_made_to_is_refused_each_time(client: Requests) -> None:
+    adapter = session_adapter(client.library)(HostilePlatform())
+    request = client.library.Request("GET", HOME).prepare()
+    request.url = "https://a b/"
+    refused: list[bool] = []
+
+    def ask_twice() -> None:
+        for _ in range(2):
+            with pytest.raises((client.error, urllib3.exceptions.HTTPError)):
+                adapter.send(request)
+            refused.append(True)
+
+    asking = threading.Thread(target=ask_twice, daemon=True)  # the second time may take for ever
+    asking.start()
+    asking.join(20)
+    assert refused == [True, True]
 
 
 def test_the_search_finds_a_leak(client: Client) -> None:
