@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from tests.heartbeat import heartbeat
+
 from .contestants import TASKS, AsyncContestant
 from .platform import LOGIN, Platform
 from .table import Result, Table
@@ -15,32 +17,14 @@ REPEATS = 3
 
 
 async def lag(contestant: AsyncContestant, platform: Platform) -> tuple[float, float]:
-    """By how many seconds a task that wants to wake each millisecond wakes too late, at worst; and seconds for
-    all."""
-    worst = 0.0
-
-    async def beat() -> None:
-        nonlocal worst
-        while True:
-            asleep_at = time.perf_counter()
-            await asyncio.sleep(0.001)
-            worst = max(worst, time.perf_counter() - asleep_at - 0.001)
-
-    async def ask() -> None:
-        async with contestant.open(platform) as opened:
-            url = contestant.url(platform)
-            statuses = await asyncio.gather(*(opened.get(url) for _ in range(CALLERS)))
-        if set(statuses) != {200}:
-            raise RuntimeError(f"{contestant.name}: {set(statuses)}")
-
-    beating = asyncio.create_task(beat())
-    await asyncio.sleep(0.1)
-    worst = 0.0
+    """By how many seconds the loop is late, at worst; and seconds until all are answered."""
     started = time.perf_counter()
-    await ask()
-    took = time.perf_counter() - started
-    beating.cancel()
-    return worst, took
+    async with heartbeat() as heart, contestant.open(platform) as opened:
+        url = contestant.url(platform)
+        statuses = await asyncio.gather(*(opened.get(url) for _ in range(CALLERS)))
+    if set(statuses) != {200}:
+        raise RuntimeError(f"{contestant.name}: {set(statuses)}")
+    return heart.worst, time.perf_counter() - started
 
 
 def run() -> Result:

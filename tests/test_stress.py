@@ -17,6 +17,7 @@ from notary_auth.sandbox import Sandbox
 
 from .clients import HTTPX, Client, HttpxAsync
 from .crowd import Crowd
+from .heartbeat import heartbeat
 
 LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 IS_LONG = os.environ.get("NOTARY_AUTH_LONG") == "1"
@@ -58,26 +59,15 @@ def test_a_crowd_of_all_clients_logs_in_once_for_each_thing_that_happens(
 
 def lag(client: HttpxAsync, auth: Any, urls: Sequence[str]) -> float:
     """By how many seconds the event loop, at worst, wakes a task too late while others get `urls` all at once."""
-    worst = 0.0
 
-    async def beat() -> None:
-        nonlocal worst
-        while True:
-            asleep_at = time.monotonic()
-            await anyio.sleep(0.001)
-            worst = max(worst, time.monotonic() - asleep_at - 0.001)
-
-    async def main() -> None:
+    async def main() -> float:
         http = client.library.AsyncClient(auth=auth, verify=False, timeout=60)
-        async with http, anyio.create_task_group() as around:
-            around.start_soon(beat)
-            async with anyio.create_task_group() as tasks:
-                for url in urls:
-                    tasks.start_soon(http.get, url)
-            around.cancel_scope.cancel()
+        async with http, heartbeat() as heart, anyio.create_task_group() as tasks:
+            for url in urls:
+                tasks.start_soon(http.get, url)
+        return heart.worst
 
-    client.run(main)
-    return worst
+    return float(client.run(main))
 
 
 @pytest.mark.parametrize("client", [each for each in HTTPX if isinstance(each, HttpxAsync)], ids=str)
