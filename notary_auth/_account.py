@@ -47,7 +47,6 @@ from random import random
 from typing import TYPE_CHECKING, Any
 
 from . import _protocol as protocol
-from ._extras import needs_extra
 from ._fleet import NO_TURN, Fleet, Shared, Turn
 from ._flight import Flight, Flights, leading
 from ._origin import Origin
@@ -817,6 +816,8 @@ def _checked_store(store: TokenStore | None) -> TokenStore | None:
     if isinstance(store, type) or not has_all:
         given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
         raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
+    from ._extras import needs_extra
+
     needs_extra("stores", "cryptography")
     return store
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from ._account import CLOUD_URL, Account
-from ._environment import from_environment
 from ._secret import hides_arguments
 from ._steps import Step, Steps
 from .errors import NotaryAuthError
@@ -90,6 +89,8 @@ class Adapter:
             ValueError: a variable is missing, or empty, or there are two for the password. Says which.
             TypeError, InsecureUrl: as for the class.
         """
+        from ._environment import from_environment
+
         return cls(**from_environment(), **options)
 
     @property

@@ -15,13 +15,13 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ._origin import Origin
-from ._sealed import RecordError, Seal
 from ._secret import Bearer, Document, Secret, digest
 from ._steps import Call, Steps
 from ._token import clock
 from .errors import CredentialsRefused
 
 if TYPE_CHECKING:
+    from ._sealed import Seal
     from .stores import StoreLock, TokenStore
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
@@ -73,11 +73,13 @@ class Fleet:
         turn.seal = self._seal[2]
         return turn
 
-    def _sealed(self, password: Secret) -> Seal:
+    def _sealed(self, password: Secret) -> "Seal":
         """The seal for a password; scrypt runs once for as long as that does not change."""
         known = self._seal
         if known is not None and digest(password, known[0]) == known[1]:
             return known[2]
+        from ._sealed import Seal  # only where there is a store
+
         salt = os.urandom(16)
         seal = Seal(self._username, password, self._cloud_url)
         self._seal = salt, digest(password, salt), seal
@@ -210,7 +212,7 @@ class Turn:
         return found is not None and found[0] != self._seen
 
     @property
-    def _seal(self) -> Seal:
+    def _seal(self) -> "Seal":
         if self.seal is None:
             raise RuntimeError("a turn without a seal")
         return self.seal
@@ -222,6 +224,8 @@ class _Failure:
     __slots__ = ("why",)
 
     def __init__(self, error: Exception) -> None:
+        from ._sealed import RecordError
+
         self.why = type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             self.why += f", {error.strerror}" + (f": {error.filename}" if error.filename else "")

@@ -177,7 +177,7 @@ def test_rule_a_scrypt_runs_once_an_account_and_in_a_call(fleet: Members, monkey
             made.append(arguments[0])
             super().__init__(*arguments)
 
-    monkeypatch.setattr(_fleet, "Seal", Counted)
+    monkeypatch.setattr(_sealed, "Seal", Counted)
     account = fleet.account()
     conversation = begin(account)
     assert made == []
@@ -544,7 +544,7 @@ def test_rule_c_a_key_that_cannot_be_made_costs_the_same(
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(_fleet, "Seal", fail)
+    monkeypatch.setattr(_sealed, "Seal", fail)
     hold(fleet.account(), found(), granted())
     assert "MemoryError" in caplog.text
 
