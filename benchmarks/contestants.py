@@ -12,7 +12,9 @@ own, as requests would have it, if the package's credentials can be shared by se
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -25,6 +27,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from unittest import mock
+from urllib.parse import urlencode
 
 import httpx
 import httpx2
@@ -34,8 +37,9 @@ from requests.auth import AuthBase
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.requests
+from notary_auth.sandbox._platform import LOGIN, LOOKUP
 
-from .platform import FILES, LOGIN, LOOKUP
+from .platform import FILES
 
 TIMEOUT = 120.0  # seconds, for all: a crowd takes its time
 
@@ -60,6 +64,7 @@ class Platform(Protocol):
     @property
     def token_url(self) -> str: ...
 
+    @property
     def token(self) -> str: ...
 
 
@@ -94,7 +99,7 @@ class Contestant(NamedTuple):
 
     name: str
     client: str
-    open: Callable[[Any], AbstractContextManager[Opened]]
+    open: Callable[[Any], Any]  # a context manager that gives an `Opened`
     renews_before: float | None = None
     discovers: bool = False
 
@@ -102,29 +107,29 @@ class Contestant(NamedTuple):
         return platform.files if self.discovers else platform.home + FILES
 
 
-class AsyncContestant(NamedTuple):
-    """One line of a table, for tasks."""
-
-    name: str
-    client: str
-    open: Callable[[Any], AbstractAsyncContextManager[OpenedAsync]]
-    renews_before: float | None = None
-    discovers: bool = False
-
-    def url(self, platform: Platform) -> str:
-        return platform.files if self.discovers else platform.home + FILES
+class AsyncContestant(Contestant):
+    """One line of a table, for tasks: what it opens is asynchronous, and gives an `OpenedAsync`."""
 
 
 # requests
 
 
-def with_requests(auth: Any, clients: ExitStack) -> Opened:
-    def new_client() -> Get:
-        session = clients.enter_context(requests.Session())
-        session.auth = auth
-        return lambda url: session.get(url, timeout=TIMEOUT).status_code
+def form(platform: Platform) -> dict[str, str]:
+    """A login by hand."""
+    return {"grant_type": "password", "username": platform.username, "password": platform.password}
 
-    return Opened(new_client, partial(requests_signing, auth))
+
+@contextmanager
+def sessions(auth: Any) -> Iterator[Opened]:
+    """A session for each caller, and one auth object for all."""
+    with ExitStack() as clients:
+
+        def new_client() -> Get:
+            session = clients.enter_context(requests.Session())
+            session.auth = auth
+            return lambda url: session.get(url, timeout=TIMEOUT).status_code
+
+        yield Opened(new_client, partial(requests_signing, auth))
 
 
 def requests_signing(auth: Callable[[Any], Any], url: str) -> Sign:
@@ -162,56 +167,47 @@ class HeaderAndHook(Header):
         return response
 
 
-@contextmanager
-def requests_header(platform: Platform) -> Iterator[Opened]:
-    with ExitStack() as clients:
-        yield with_requests(Header(platform.token()), clients)
+def requests_header(platform: Platform) -> AbstractContextManager[Opened]:
+    return sessions(Header(platform.token))
 
 
-@contextmanager
-def requests_header_and_hook(platform: Platform) -> Iterator[Opened]:
-    with ExitStack() as clients:
-        yield with_requests(HeaderAndHook(platform.token()), clients)
+def requests_header_and_hook(platform: Platform) -> AbstractContextManager[Opened]:
+    return sessions(HeaderAndHook(platform.token))
 
 
 @contextmanager
 def recipe(platform: Platform) -> Iterator[Opened]:
-    """Three requests one after the other, as the platform's documentation has them; what came of it is a
-    header."""
+    """Three requests one after the other, as the platform's documentation has them: a header comes of it."""
     with ExitStack() as clients:
 
         def new_client() -> Get:
             found = requests.get(platform.url + LOOKUP, params={"login": platform.username}, timeout=TIMEOUT)
-            form = {"grant_type": "password", "username": platform.username, "password": platform.password}
-            reply = requests.post(found.json()["server_url"] + LOGIN, data=form, timeout=TIMEOUT)
+            home = found.json()["server_url"]
+            reply = requests.post(home + LOGIN, data=form(platform), timeout=TIMEOUT)
             session = clients.enter_context(requests.Session())
             session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
-            home = found.json()["server_url"]
             return lambda url: session.get(home + FILES, timeout=TIMEOUT).status_code
 
         yield Opened(new_client, partial(requests_signing, lambda request: request))
 
 
-@contextmanager
-def with_requests_auth(platform: Platform) -> Iterator[Opened]:
+def with_requests_auth(platform: Platform) -> AbstractContextManager[Opened]:
     from requests_auth import OAuth2, OAuth2ResourceOwnerPasswordCredentials
 
     OAuth2.token_cache.clear()
     auth = OAuth2ResourceOwnerPasswordCredentials(
         platform.token_url, username=platform.username, password=platform.password
     )
-    with ExitStack() as clients:
-        yield with_requests(auth, clients)
+    return sessions(auth)
 
 
-@contextmanager
-def with_requests_oauth2client(platform: Platform) -> Iterator[Opened]:
+def with_requests_oauth2client(platform: Platform) -> AbstractContextManager[Opened]:
     from requests_oauth2client import OAuth2Client, OAuth2ResourceOwnerPasswordAuth
 
     client = OAuth2Client(platform.token_url, client_id="notary", testing=True)  # which allows for http
-    auth = OAuth2ResourceOwnerPasswordAuth(client, username=platform.username, password=platform.password)
-    with ExitStack() as clients:
-        yield with_requests(auth, clients)
+    return sessions(
+        OAuth2ResourceOwnerPasswordAuth(client, username=platform.username, password=platform.password)
+    )
 
 
 @contextmanager
@@ -235,12 +231,12 @@ def with_google_auth(platform: Platform) -> Iterator[Opened]:
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession, Request
 
-    class Password(Credentials):  # type: ignore[misc]
+    class Password(Credentials):
         def refresh(self, request: Any) -> None:
-            form = f"grant_type=password&username={platform.username}&password={platform.password}"
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            reply = request(platform.token_url, method="POST", headers=headers, body=form)
-            token = requests.models.complexjson.loads(reply.data)
+            body = urlencode(form(platform))
+            reply = request(platform.token_url, method="POST", headers=headers, body=body)
+            token = json.loads(reply.data)
             self.token = token["access_token"]
             now = datetime.now(timezone.utc).replace(tzinfo=None)
             self.expiry = now + timedelta(seconds=int(token["expires_in"]))
@@ -258,8 +254,6 @@ def with_google_auth(platform: Platform) -> Iterator[Opened]:
 
 @contextmanager
 def with_azure_core(platform: Platform) -> Iterator[Opened]:
-    import time
-
     from azure.core.credentials import AccessToken
     from azure.core.pipeline import Pipeline, PipelineContext, PipelineRequest
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, _authentication
@@ -268,8 +262,7 @@ def with_azure_core(platform: Platform) -> Iterator[Opened]:
 
     class Password:
         def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-            form = {"grant_type": "password", "username": platform.username, "password": platform.password}
-            token = requests.post(platform.token_url, data=form, timeout=TIMEOUT).json()
+            token = requests.post(platform.token_url, data=form(platform), timeout=TIMEOUT).json()
             return AccessToken(token["access_token"], int(time.time()) + int(token["expires_in"]))
 
     policy = BearerTokenCredentialPolicy(Password(), "notary")
@@ -294,11 +287,8 @@ def with_azure_core(platform: Platform) -> Iterator[Opened]:
         yield Opened(lambda: get, signing)
 
 
-@contextmanager
-def notary_requests(platform: Platform) -> Iterator[Opened]:
-    auth = notary_auth.requests.NotaryAuth(platform.username, platform.password, cloud_url=platform.url)
-    with ExitStack() as clients:
-        yield with_requests(auth, clients)
+def notary_requests(platform: Platform) -> AbstractContextManager[Opened]:
+    return sessions(notary_auth.requests.NotaryAuth(platform.username, platform.password, cloud_url=platform.url))
 
 
 @contextmanager
@@ -316,16 +306,6 @@ def notary_session(platform: Platform) -> Iterator[Opened]:
 
 
 # httpx and httpx2
-
-
-def with_httpx(library: Any, auth: Any, clients: ExitStack) -> Opened:
-    # One for all threads, as httpx has it: each takes 20 ms to build.
-    client = clients.enter_context(library.Client(auth=auth, timeout=TIMEOUT))
-
-    def get(url: str) -> int:
-        return int(client.get(url).status_code)
-
-    return Opened(lambda: get, partial(httpx_signing, library, auth, False))
 
 
 class _Answer:
@@ -362,19 +342,19 @@ def httpx_signing(library: Any, auth: Any, is_async: bool, url: str) -> Sign:
 
 
 def header_for(library: Any, platform: Platform) -> Any:
-    class Header(library.Auth):  # type: ignore[misc,name-defined]
+    class Header(library.Auth):
         def auth_flow(self, request: Any) -> Any:
             request.headers["Authorization"] = header
             yield request
 
-    header = f"Bearer {platform.token()}"
+    header = f"Bearer {platform.token}"
     return Header()
 
 
 def header_in_flows_for(library: Any, platform: Platform) -> Any:
     """The same without httpx's own wrapper around `auth_flow`, as notary-auth has to do without it."""
 
-    class Header(library.Auth):  # type: ignore[misc,name-defined]
+    class Header(library.Auth):
         def sync_auth_flow(self, request: Any) -> Any:
             request.headers["Authorization"] = header
             yield request
@@ -383,7 +363,7 @@ def header_in_flows_for(library: Any, platform: Platform) -> Any:
             request.headers["Authorization"] = header
             yield request
 
-    header = f"Bearer {platform.token()}"
+    header = f"Bearer {platform.token}"
     return Header()
 
 
@@ -407,8 +387,13 @@ AuthFor = Callable[[Any, Platform], Any]
 def on_httpx(library: Any, auth_for: AuthFor) -> Callable[[Platform], AbstractContextManager[Opened]]:
     @contextmanager
     def opened(platform: Platform) -> Iterator[Opened]:
-        with ExitStack() as clients:
-            yield with_httpx(library, auth_for(library, platform), clients)
+        auth = auth_for(library, platform)
+        with library.Client(auth=auth, timeout=TIMEOUT) as client:  # for all threads: it takes 20 ms to build
+
+            def get(url: str) -> int:
+                return int(client.get(url).status_code)
+
+            yield Opened(lambda: get, partial(httpx_signing, library, auth, False))
 
     return opened
 

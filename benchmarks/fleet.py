@@ -12,10 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from notary_auth.sandbox._platform import LOGIN
 from tests.servers import RedisServer, programs
 
 from .imports import environment
-from .platform import LOGIN, Platform
+from .platform import Platform
 from .table import Result, Table
 
 SIZES = (1, 10, 50)

@@ -22,16 +22,16 @@ import httpx2
 import requests
 import urllib3
 
-from .platform import FILES, LOGIN, LOOKUP
+from notary_auth.sandbox._platform import LOGIN, LOOKUP
+
+from .platform import FILES
 
 
 class InMemoryPlatform:
-    """A cloud and a data center that are reached without a socket. To be entered: clients then talk to nothing
-    else.
+    """A cloud and a data center that are reached without a socket. While it is entered, clients talk to it alone.
 
     Args:
-        latency: seconds that each answer takes.
-        login_takes: seconds that a login takes.
+        login_takes: seconds that a login takes; any other call takes none.
     """
 
     url = "https://cloud.acronis.com"
@@ -40,16 +40,12 @@ class InMemoryPlatform:
     token_url = home + LOGIN
     username = "JohnSmith"
     password = "qwe123QWE"
+    token = "eyJ0eXAi" * 40
 
-    def __init__(self, latency: float = 0.0, login_takes: float = 0.0) -> None:
-        self._latency = latency
+    def __init__(self, login_takes: float = 0.0) -> None:
         self._login_takes = login_takes
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._token = "eyJ0eXAi" * 40
-
-    def token(self) -> str:
-        return self._token
 
     def count(self, *kinds: str) -> int:
         return sum(self._counts[kind] for kind in kinds)
@@ -62,7 +58,7 @@ class InMemoryPlatform:
             status, body = platform._answer(request)
             raw = urllib3.HTTPResponse(io.BytesIO(body), {}, status, preload_content=False)
             response = adapter.build_response(request, raw)
-            response.content
+            response.content  # noqa: B018  as a session reads it
             return response
 
         def in_thread(library: Any) -> Any:
@@ -98,18 +94,18 @@ class InMemoryPlatform:
             patch.stop()
 
     def _time_for(self, url: str) -> float:
-        return self._login_takes if url.endswith(LOGIN) else self._latency
+        return self._login_takes if url == self.token_url else 0.0
 
     def _answer(self, request: Any) -> tuple[int, bytes]:
         url = str(request.url)
         if url.startswith(self.url + LOOKUP):
             return 200, self._counted("lookup", {"server_url": self.home})
         if url == self.token_url:
-            token = {"access_token": self._token, "token_type": "bearer", "expires_in": 7200}
+            token = {"access_token": self.token, "token_type": "bearer", "expires_in": 7200}
             return 200, self._counted(
                 "login", {**token, "refresh_token": "spare", "expires_on": time.time() + 7200}
             )
-        is_signed = request.headers.get("Authorization") == f"Bearer {self._token}"
+        is_signed = request.headers.get("Authorization") == f"Bearer {self.token}"
         return 200 if is_signed else 401, self._counted("request", {"files": []})
 
     def _counted(self, kind: str, body: dict[str, object]) -> bytes:

@@ -1,9 +1,7 @@
 """Instructions of the processor for one signature, counted by valgrind: what no noise touches.
 
-It runs a Python of its own under callgrind, which counts only while it is told to. Run by hand, it prints one line
-for each contestant:
-
-    valgrind --tool=callgrind --instr-atstart=no python -m benchmarks.instructions
+It runs a Python of its own under callgrind, which counts only while it is told to, and dumps what it has counted
+once for each contestant.
 """
 
 from __future__ import annotations
@@ -22,8 +20,7 @@ CALLS = 1000
 
 
 def counted(endings: Sequence[str] = ("",)) -> dict[str, float] | None:
-    """Instructions by the names that `signing.signatures` has, of those that begin so. None where there is no
-    valgrind."""
+    """Instructions by the names that `signing.signatures` has, of those that end so. None: no valgrind."""
     if shutil.which("valgrind") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:

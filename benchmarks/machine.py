@@ -36,12 +36,14 @@ def described() -> dict[str, str]:
 
 
 def _commit() -> str:
-    root = Path(__file__).parent.parent
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=root)
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", "notary_auth"], capture_output=True, text=True, cwd=root
+    return _git("rev-parse", "--short", "HEAD") + (
+        " and changes" if _git("status", "--porcelain", "notary_auth", "benchmarks") else ""
     )
-    return commit.stdout.strip() + (" and changes" if changed.stdout.strip() else "")
+
+
+def _git(*command: str) -> str:
+    root = Path(__file__).parent.parent
+    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=root, check=False).stdout.strip()
 
 
 def _processor() -> str:

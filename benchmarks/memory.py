@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ import requests
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.requests
+from tests.transfer import memory
 
 from .contestants import NOTARY_AUTH, THREADS
 from .in_memory import InMemoryPlatform
@@ -73,20 +74,15 @@ def growth() -> dict[str, int]:
                 opened.new_client()(each.url(platform))
                 sign = opened.signing(platform.home + FILES)
                 _repeat(sign, REQUESTS // 10)
-                before = _resident()
+                before = memory("VmRSS")
                 _repeat(sign, REQUESTS)
-                grown[each.client] = _resident() - before
+                grown[each.client] = memory("VmRSS") - before
     return grown
 
 
 def _repeat(sign: Callable[[], object], times: int) -> None:
     for _ in range(times):
         sign()
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
 
 
 def run() -> Result:
@@ -100,7 +96,7 @@ def run() -> Result:
     with InMemoryPlatform():
         for library, auth_type in CLIENTS:
             name = library.__name__
-            new = bytes_each(lambda auth_type=auth_type: auth_type("JohnSmith", "qwe123QWE"))  # type: ignore[misc]
+            new = bytes_each(partial(auth_type, "JohnSmith", "qwe123QWE"))
             warm = bytes_each(warmed(library, auth_type))
             rows.append([name, round(large[name], 1), new, warm, int(grown[name]) // 1024])
     head = [
@@ -108,7 +104,7 @@ def run() -> Result:
         "MB for 1 GiB up and down",
         "bytes of a new one",
         "of a warm one",
-        "KiB more after 1,000,000 requests",
+        f"KiB more after {REQUESTS:,} requests",
     ]
     note = "Up and down: of multipart and streamed. The million is signed and answered in process."
     return Result([Table("Memory", head, rows, note)])

@@ -13,18 +13,19 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cached_property
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
+from unittest import mock
 
 import requests
 
 from notary_auth.sandbox import Sandbox
+from notary_auth.sandbox._platform import API, LOGIN
 
-LOOKUP = "/api/1/accounts"
-LOGIN = "/api/2/idp/token"
-FILES = "/api/notary/v2/stored-files"
+FILES = f"{API}/stored-files"
+CA_VARIABLES = "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"
 
 ADDRESS = "127.0.0.1"
 
@@ -70,7 +71,7 @@ class Platform:
         """For contestants that have to be told."""
         return self.home + LOGIN
 
-    @cache  # noqa: B019  of which there are few
+    @cached_property
     def token(self) -> str:
         """A token, as a script would have it written down."""
         form = {"grant_type": "password", "username": self.username, "password": self.password}
@@ -101,18 +102,9 @@ class Platform:
     @contextmanager
     def trusted(self) -> Iterator[None]:
         """All clients trust its CA, by the variables that they look at."""
-        if self.ca_file is None:
+        variables = {} if self.ca_file is None else dict.fromkeys(CA_VARIABLES, self.ca_file)
+        with mock.patch.dict(os.environ, variables):
             yield
-            return
-        names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-        before = {name: os.environ[name] for name in names if name in os.environ}
-        os.environ.update(dict.fromkeys(names, self.ca_file))
-        try:
-            yield
-        finally:
-            for name in names:
-                del os.environ[name]
-            os.environ.update(before)
 
 
 def _serve(pipe: Connection, *, tls: bool, round_trip: float | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from .table import Result, Table
 
@@ -17,14 +18,13 @@ RECORD = "record.json"
 
 
 def write(folder: Path, about: dict[str, str], results: dict[str, Result]) -> None:
-    """Write the record of these cases, and beside them those that `folder` has of others."""
+    """Write the record of a run, and what is shown of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    known = json.loads((folder / RECORD).read_text())["cases"] if (folder / RECORD).exists() else {}
     cases = {
-        case: {"about": about, "tables": [table._asdict() for table in result.tables], "points": result.points}
+        case: {"tables": [table._asdict() for table in result.tables], "points": result.points}
         for case, result in results.items()
     }
-    text = json.dumps({"cases": {**known, **cases}}, separators=(",", ":"))
+    text = json.dumps({"about": about, "cases": cases}, separators=(",", ":"))
     (folder / RECORD).write_text(text + "\n")
     show(folder)
 
@@ -33,17 +33,17 @@ def show(folder: Path) -> None:
     """Write the tables and plots of the record in `folder`."""
     from . import plots
 
-    cases = json.loads((folder / RECORD).read_text())["cases"]
-    for case, found in cases.items():
+    run = json.loads((folder / RECORD).read_text())
+    for case, found in run["cases"].items():
         (folder / f"{case}.rst").write_text(tables(found))
-    first = next(iter(cases.values()))["about"]
-    (folder / "machine.rst").write_text(", ".join(f"{name} {value}" for name, value in first.items()) + ".\n")
-    plots.draw(folder, cases)
+    about = ", ".join(f"{name} {value}" for name, value in run["about"].items())
+    (folder / "machine.rst").write_text(f"{about}.\n")
+    plots.draw(folder, run["cases"])
 
 
-def tables(found: dict[str, object]) -> str:
+def tables(found: dict[str, Any]) -> str:
     """A case's tables, as its file has them."""
-    shown = [Table(**table).text() for table in found["tables"]]  # type: ignore[attr-defined]
+    shown = [Table(**table).text() for table in found["tables"]]
     return "\n\n".join(shown) + "\n"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .contestants import HEADER
 from .platform import Platform
 from .signing import label
-from .stream import CONTESTANTS, HELD_UP, LOGIN_TAKES, SECONDS, Sample, flow, prepare
+from .stream import CONTESTANTS, HELD_UP, LOGIN_TAKES, SECONDS, Sample, flow, prepare, shown
 from .table import Result, Table
 
 REVOKED_AT = 2.0
@@ -35,14 +35,14 @@ def run() -> Result:
             rows.append(
                 [
                     each.client,
-                    label(each).partition(": ")[2],
+                    each.name,
                     len(samples),
                     failed,
                     platform.count("login", "refresh") - (each.name != HEADER),
                     "never" if recovered is None else f"{recovered:.2f} s",
                 ]
             )
-            points[label(each)] = [(round(s.at, 2), round(s.took * 1000, 1), s.status) for s in samples]
+            points[label(each)] = shown(samples)
     head = ["", "", "requests", "failed", "logins after it", "all well after"]
     left = SECONDS - REVOKED_AT
     note = (

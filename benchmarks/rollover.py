@@ -12,7 +12,7 @@ import statistics
 from .contestants import HEADER, AsyncContestant, Contestant
 from .platform import Platform
 from .signing import label
-from .stream import CONTESTANTS, HELD_UP, LOGIN_TAKES, flow, prepare
+from .stream import CONTESTANTS, HELD_UP, LOGIN_TAKES, flow, prepare, shown
 from .table import Result, Table
 
 DUE_AT = 3.0
@@ -38,7 +38,7 @@ def run() -> Result:
             rows.append(
                 [
                     each.client,
-                    label(each).partition(": ")[2],
+                    each.name,
                     len(samples),
                     round(statistics.median(took), 1),
                     round(statistics.quantiles(took, n=100)[98], 1),
@@ -48,7 +48,7 @@ def run() -> Result:
                     platform.count("login", "refresh") - 1,
                 ]
             )
-            points[label(each)] = [(round(s.at, 2), round(s.took * 1000, 1), s.status) for s in samples]
+            points[label(each)] = shown(samples)
     head = ["", "", "requests", "median ms", "99th of 100", "longest", "held up", "failed", "logins at the end"]
     note = f"Held up: for more than {HELD_UP * 1000:.0f} ms. A login takes {LOGIN_TAKES * 1000:.0f} ms."
     return Result([Table("A token's end", head, rows, note)], points)

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from notary_auth.sandbox._platform import LOGIN
+
 from .contestants import HEADER, TASKS, THREADS, AsyncContestant, Contestant
-from .platform import LOGIN, Platform
+from .platform import Platform
 
 THREADS_ASKING, TASKS_ASKING = 8, 20
 PAUSE = 0.03  # seconds between two requests of a caller
@@ -57,7 +59,7 @@ def _threads(contestant: Contestant, platform: Platform, timer: threading.Timer,
             while (began := time.perf_counter()) < started + SECONDS:
                 try:
                     status = get(url)
-                except Exception:
+                except Exception:  # noqa: BLE001  whatever it is, the request has failed
                     status = 0
                 samples.append(Sample(began - started, time.perf_counter() - began, status))
                 time.sleep(PAUSE)
@@ -81,7 +83,7 @@ async def _tasks(
             while (began := time.perf_counter()) < started + SECONDS:
                 try:
                     status = await opened.get(url)
-                except Exception:
+                except Exception:  # noqa: BLE001  whatever it is, the request has failed
                     status = 0
                 samples.append(Sample(began - started, time.perf_counter() - began, status))
                 await asyncio.sleep(PAUSE)
@@ -90,6 +92,11 @@ async def _tasks(
         started = time.perf_counter()
         timer.start()
         await asyncio.gather(*(ask() for _ in range(TASKS_ASKING)))
+
+
+def shown(samples: list[Sample]) -> list[tuple[float, float, int]]:
+    """Points for a plot: seconds, milliseconds, status."""
+    return [(round(each.at, 2), round(each.took * 1000, 1), each.status) for each in samples]
 
 
 def prepare(platform: Platform) -> None:

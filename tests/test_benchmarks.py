@@ -18,10 +18,8 @@ CASES: dict[str, Any] = json.loads((MEASURED / record.RECORD).read_text(encoding
 PAGE = (ROOT / "docs" / "benchmarks.rst").read_text(encoding="utf-8")
 
 
-def test_all_cases_are_of_one_run() -> None:
+def test_the_record_has_all_cases() -> None:
     assert list(CASES) == benchmarks.CASES
-    first, *others = (case["about"] for case in CASES.values())
-    assert all(other == first for other in others)
 
 
 @pytest.mark.parametrize("case", benchmarks.CASES)
