@@ -40,12 +40,15 @@ def main() -> None:
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")
     results: dict[str, Result] = {}
-    started = time.monotonic()
+    took: dict[str, float] = {}
     about = machine.described()
     for case in arguments.cases or CASES:
+        started = time.monotonic()
         results[case] = import_module(f".{case}", __package__).run()
+        took[case] = time.monotonic() - started
         print(*(table.text() for table in results[case].tables), sep="\n\n", end="\n\n", flush=True)
-    print(f"{time.monotonic() - started:.0f} seconds, on {about['processor']}, at {about['commit']}")
+    print(", ".join(f"{case} {seconds:.0f} s" for case, seconds in took.items()))
+    print(f"{sum(took.values()):.0f} seconds, on {about['processor']}, at {about['commit']}")
     if arguments.record:
         record.write(arguments.record, about, results)
 
