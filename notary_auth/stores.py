@@ -36,7 +36,8 @@ __all__ = ["FileStore", "MemoryStore", "RedisStore", "StoreLock", "TokenStore"]
 
 LARGEST_RECORD = 64 * 1024  # bytes
 SWEPT_AFTER = 3600.0  # seconds after its end for which a record's file may still lie there
-OWN_FILES = re.compile(r"[0-9a-f]{32}(\.(?!lock$).*)?", re.ASCII)  # records, and what is left of writing them
+# Records, and what is left of writing them. Other programs have files with digests for names too.
+OWN_FILES = re.compile(r"[0-9a-f]{32}\.notary-auth(\.(?!lock$).*)?", re.ASCII)
 REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer
 
 
@@ -167,6 +168,7 @@ class FileStore:
     Raises:
         ModuleNotFoundError: the extra ``stores`` is not installed.
         ValueError: `path` is empty.
+        RuntimeError: it is None, or begins with ``~``, and the user has no home.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -182,36 +184,42 @@ class FileStore:
     def load(self, name: str) -> tuple[bytes, float] | None:
         if not self._is_there():
             return None
+        path = self._path(name)
         try:
-            descriptor = os.open(self.path / name, os.O_RDONLY | _NO_LINKS)
+            descriptor = os.open(path, os.O_RDONLY | _NO_LINKS)
         except FileNotFoundError:
             return None
         with open(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
-            _check_private(facts, self.path / name, stat.S_ISREG(facts.st_mode), 0o077)
+            _check_private(facts, path, stat.S_ISREG(facts.st_mode), 0o077)
             left = facts.st_mtime - time.time()
             return (file.read(LARGEST_RECORD), left) if left > 0 else None
 
     def save(self, name: str, record: bytes, seconds: float) -> None:
         self._make()
         self._sweep()
-        descriptor, path = tempfile.mkstemp(dir=self.path, prefix=f"{name}.")
+        target = self._path(name)
+        descriptor, path = tempfile.mkstemp(dir=self.path, prefix=f"{target.name}.")
         try:
             with open(descriptor, "wb") as file:
                 file.write(record)
             end = time.time() + seconds
             os.utime(path, (end, end))
-            os.replace(path, self.path / name)
+            os.replace(path, target)
         except BaseException:
             os.unlink(path)
             raise
 
     def delete(self, name: str) -> None:
         if self._is_there():
-            (self.path / name).unlink(missing_ok=True)
+            self._path(name).unlink(missing_ok=True)
 
     def lock(self, name: str, seconds: float) -> StoreLock:
-        return _FileStoreLock(self, self.path / f"{name}.lock")
+        path = self._path(name)
+        return _FileStoreLock(self, path.with_name(f"{path.name}.lock"))
+
+    def _path(self, name: str) -> Path:
+        return self.path / f"{name}.notary-auth"
 
     def _make(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -156,7 +156,8 @@ def test_files_and_folder_are_the_users_alone(folder: Path) -> None:
     finally:
         os.umask(old)
     assert mode(folder) == 0o700
-    assert {path.name: mode(path) for path in folder.iterdir()} == {"a" * 32: 0o600, f"{'a' * 32}.lock": 0o600}
+    record = f"{'a' * 32}.notary-auth"
+    assert {path.name: mode(path) for path in folder.iterdir()} == {record: 0o600, f"{record}.lock": 0o600}
 
 
 def test_the_default_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,11 +202,12 @@ def test_a_folder_that_others_may_change_is_refused(folder: Path) -> None:
 def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
     store = FileStore(folder)
     store.save("a", b"record", 60)
-    (folder / "a").chmod(0o644)
+    record = folder / "a.notary-auth"
+    record.chmod(0o644)
     with pytest.raises(PermissionError):
         store.load("a")
-    (folder / "a").rename(tmp_path / "a")
-    (folder / "a").symlink_to(tmp_path / "a")
+    record.rename(tmp_path / "a")
+    record.symlink_to(tmp_path / "a")
     with pytest.raises(OSError, match="ymbolic link"):
         store.load("a")
 
@@ -213,7 +215,7 @@ def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
 def test_a_planted_lock_is_refused(tmp_path: Path, folder: Path) -> None:
     store = FileStore(folder)
     store.save("a", b"record", 60)
-    (folder / "a.lock").symlink_to(tmp_path / "victim")
+    (folder / "a.notary-auth.lock").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError):  # noqa: PT011  filelock's words, which change
         store.lock("a", 60).acquire()
     assert not (tmp_path / "victim").exists()
@@ -223,7 +225,7 @@ def test_a_planted_lock_is_refused(tmp_path: Path, folder: Path) -> None:
 def test_a_record_and_a_folder_of_another_user_are_refused(folder: Path) -> None:
     store = FileStore(folder)
     store.save("a", b"record", 60)
-    os.chown(folder / "a", 12345, 12345)
+    os.chown(folder / "a.notary-auth", 12345, 12345)
     with pytest.raises(PermissionError):
         store.load("a")
     os.chown(folder, 12345, 12345)
@@ -234,21 +236,32 @@ def test_a_record_and_a_folder_of_another_user_are_refused(folder: Path) -> None
 def test_what_ended_long_ago_is_swept(folder: Path) -> None:
     store = FileStore(folder)
     old, recent, new = "0" * 32, "1" * 32, "2" * 32
-    left = f"{old}.by-a-dying-process"
-    for name in (old, recent, left):
+    for name in (old, recent):
         store.save(name, b"", 60)
     lock = store.lock(old, 60)
     assert lock.acquire()
     lock.release()
-    users = ["thesis.doc", "0" * 31, f"{'0' * 32}0", f"x{'0' * 32}"]
+    old_record, recent_record, new_record = (f"{name}.notary-auth" for name in (old, recent, new))
+    left = f"{old_record}.by-a-dying-process"
+    (folder / left).write_bytes(b"")
+    # Many programs name files by a digest of as many digits.
+    users = [
+        "thesis.doc",
+        "0" * 32,
+        f"{'0' * 32}.png",
+        f"x{old_record}",
+        f"{'0' * 32}.notary",
+        f"{'0' * 31}.notary-auth",
+    ]
     for name in users:
         (folder / name).write_text("of the user's own")
     now = time.time()
-    for name in (old, left, f"{old}.lock", *users):
+    for name in (old_record, left, f"{old_record}.lock", *users):
         os.utime(folder / name, (now - 4000, now - 4000))
-    os.utime(folder / recent, (now - 60, now - 60))
+    os.utime(folder / recent_record, (now - 60, now - 60))
     store.save(new, b"", 60)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([new, f"{old}.lock", recent, *users])
+    kept = [new_record, f"{old_record}.lock", recent_record, *users]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
 
 
 def test_a_full_disk_leaves_no_file_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +274,7 @@ def test_a_full_disk_leaves_no_file_behind(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "utime", full)
     with pytest.raises(OSError, match="No space"):
         store.save("a", b"other", 60)
-    assert [path.name for path in folder.iterdir()] == ["a"]
+    assert [path.name for path in folder.iterdir()] == ["a.notary-auth"]
     found = store.load("a")
     assert found is not None
     assert found[0] == b"record"
