@@ -546,8 +546,10 @@ class Account:
 
     def _log_in_anew(self, turn: Turn, password: Secret, tries: int) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
-        if (yield from self._refresh(turn, self._stored_refresh_token(turn) or self._refresh_token, tries)):
-            return
+        if self._fleet.store is not None:  # without one it was tried already, before the password was asked for
+            refresh_token = self._stored_refresh_token(turn) or self._refresh_token
+            if (yield from self._refresh(turn, refresh_token, tries)):
+                return
         known = None if self._lookup_due else self._data_center
         data_center = known or (yield from self._discover(tries))
         refusal = yield from self._log_in_at(data_center, turn, password, tries)
@@ -576,6 +578,10 @@ class Account:
             log.debug("the refresh token of %r was refused", self.username)
             if turn.shared is not None and turn.shared.refresh_token == refresh_token:
                 yield from turn.delete()  # or each process would try it, for as long as the password does not help
+            return False
+        if reply.status not in (200, *protocol.RETRIED) and self.now() >= self.token.expires_at:
+            # Not a word about the refresh token, so it is kept. But a password at hand is not to be locked out.
+            log.debug("the refresh token of %r was not taken: %d", self.username, reply.status)
             return False
         grant = protocol.read_login(
             reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
@@ -747,6 +753,7 @@ class Account:
             shared = yield from turn.load()
             if shared is not None and shared.refusal is None:
                 given = _given(shared.data_center, shared.authorization, shared.data_center, shared.refresh_token)
+            if given or turn.is_unread:
                 yield from turn.delete()
             yield from turn.end()
         finally:

@@ -107,6 +107,11 @@ class Turn:
         self._ending = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
 
     @property
+    def is_unread(self) -> bool:
+        """Whether there was a record when it was looked at last, and not one that could be used."""
+        return self._seen is not None and self.shared is None
+
+    @property
     def is_ours(self) -> bool:
         """Whether there is nobody to wait for: the lock is ours, or there is no store to have one."""
         return self._lock is not None or self._store is None or self.has_failed
@@ -134,10 +139,22 @@ class Turn:
         return found
 
     def _load(self, store: "TokenStore") -> Shared | None:
+        from ._sealed import RecordError
+
         found = store.load(self._seal.name)
-        self._seen = None if found is None else found[0]
-        document = None if found is None else self._seal.open(found[0])
-        return None if found is None or document is None else _read(document, found[1])
+        if found is None:
+            self._seen = None
+            return None
+        record, left = found
+        is_known = record == self._seen
+        self._seen = record
+        try:
+            document = self._seal.open(record)
+        except RecordError as error:  # as good as none: it is replaced
+            if not is_known:
+                log.warning("a record of %r in the store is not used: %s", self._username, error)
+            return None
+        return None if document is None else _read(document, left)
 
     def acquire(self) -> Steps[bool]:
         """Take the lock if nobody has it. Returns whether there is nobody to wait for."""
@@ -224,13 +241,9 @@ class _Failure:
     __slots__ = ("why",)
 
     def __init__(self, error: Exception) -> None:
-        from ._sealed import RecordError
-
         self.why = type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             self.why += f", {error.strerror}" + (f": {error.filename}" if error.filename else "")
-        elif isinstance(error, RecordError):
-            self.why = str(error)
 
 
 def _outcome(function: Callable[[], Result]) -> "Result | _Failure":

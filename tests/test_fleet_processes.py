@@ -303,11 +303,10 @@ def test_requests_in_a_storm_of_restarts_are_all_answered(valkey: RedisServer, n
 
 
 def _fault_torn(folder: Path) -> None:
-    for record in folder.glob("[0-9a-f]*"):
-        if record.suffix != ".lock":
-            end = record.stat().st_mtime
-            record.write_bytes(record.read_bytes()[:50])
-            os.utime(record, (end, end))
+    for record in folder.glob("*.notary-auth"):
+        end = record.stat().st_mtime
+        record.write_bytes(record.read_bytes()[:50])
+        os.utime(record, (end, end))
 
 
 def _fault_unreadable(folder: Path) -> None:
@@ -334,7 +333,6 @@ def _fault_a_file_in_place_of_the_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        _fault_torn,
         _fault_unreadable,
         _fault_planted_folder,
         _fault_planted_record,
@@ -355,6 +353,18 @@ def test_rule_c_files_that_are_spoiled_cost_a_login(
     assert client.get(files, client.auth(notary, store=FileStore(folder))).status_code == 200
     assert notary.count("login") == 2
     assert caplog.text.count("the store of 'JohnSmith' failed") == 1
+
+
+def test_rule_c_a_torn_file_costs_one_login_and_is_replaced(
+    client: Client, tmp_path: Path, notary: Sandbox, files: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "store"
+    assert client.get(files, client.auth(notary, store=FileStore(folder))).status_code == 200
+    _fault_torn(folder)
+    for _ in range(3):
+        assert client.get(files, client.auth(notary, store=FileStore(folder))).status_code == 200
+    assert notary.count("login") == 2
+    assert caplog.text.count("torn, or was changed") == 1
 
 
 @pytest.fixture
@@ -383,7 +393,9 @@ def test_rule_c_a_full_disk_costs_a_login(client: Client, small_disk: Path, nota
     assert client.get(files, auth).status_code == 200
     assert notary.count("login") == 2
     (small_disk / "ballast").unlink()
-    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".lock"], "no torn file is left behind"
+    assert sorted(path.suffix for path in folder.iterdir()) == [".lock", ".notary-auth"], (
+        "no torn file is left behind"
+    )
 
 
 def test_rule_c_a_read_only_folder_costs_a_login(
