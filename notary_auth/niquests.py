@@ -34,7 +34,7 @@ from . import _protocol as protocol
 from . import _requests_family as family
 from ._account import Account
 from ._requests_family import (
-    PIECE,
+    Hook,
     Release,
     RequestsAdapter,
     SessionAdapter,
@@ -72,6 +72,10 @@ class NotaryAuth(RequestsAdapter, AuthBase):
             raise TypeError("session must be a niquests.Session, not AsyncSession: use AsyncNotaryAuth")
         return super()._checked(session)
 
+    def _adopt(self, account: Account) -> None:
+        super()._adopt(account)
+        self._hook = _SessionHook(self)
+
     def respond(self, response: Any, **kwargs: Any) -> Any:
         """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
         replayed = super().respond(response, **_at_once(kwargs))
@@ -82,6 +86,17 @@ class NotaryAuth(RequestsAdapter, AuthBase):
         if replayed.lazy:
             replayed.connection.gather(replayed)
         return replayed
+
+
+class _SessionHook(Hook):
+    """The response hook. An AsyncSession signs with any auth, and would stumble over the first 401 only."""
+
+    __slots__ = ()
+
+    def __call__(self, response: Any, **kwargs: Any) -> Any:
+        if isinstance(response.connection, niquests.adapters.AsyncBaseAdapter):
+            raise TypeError("an AsyncSession takes an AsyncNotaryAuth")
+        return super().__call__(response, **kwargs)
 
 
 class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
@@ -161,7 +176,7 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         response = await self._sent(session, prepared, settings)
         body = protocol.Body(family.TIMEOUT[1])
         try:
-            async for chunk in await response.iter_content(PIECE):
+            async for chunk in await response.iter_content(protocol.PIECE):
                 goes_on = body.take(chunk)
                 del chunk  # no traceback with locals is to show it
                 if not goes_on:

@@ -182,3 +182,12 @@ def test_copies_share_nothing_but_values(notary: Sandbox) -> None:
     for other in (copy.copy(auth), copy.deepcopy(auth), pickle.loads(pickle.dumps(auth))):
         assert type(other) is AsyncNotaryAuth
         assert other.account is not auth.account
+
+
+def test_a_synchronous_auth_in_an_asynchronous_session_is_refused_at_the_first_answer(notary: Sandbox) -> None:
+    async def main() -> None:
+        async with niquests.AsyncSession() as session:
+            with pytest.raises(TypeError, match="an AsyncSession takes an AsyncNotaryAuth"):
+                await session.get(files_of(notary), auth=auth_of(notary))
+
+    asyncio.run(main())
