@@ -7,7 +7,7 @@ with its proxies, CA bundle, mounts, mocks and time-outs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -276,7 +276,7 @@ class HttpxAdapter(Adapter):
 
     def _decoded(self, response: Any, body: protocol.Body) -> bytes:
         """The body without its Content-Encoding, if it has one."""
-        if len(body) > protocol.REPLY_LIMIT:
+        if len(body) > protocol.REPLY_LIMIT or "Content-Encoding" not in response.headers:
             return bytes(body)
         encoded = type(response)(response.status_code, headers=response.headers, content=body.pieces())
         try:
@@ -328,7 +328,10 @@ def _rewind(request: Any) -> bool:
     content: Any = getattr(stream, "_stream", None)
     if isinstance(content, bytes):
         return True
-    if not hasattr(content, "read") or request.headers.get("Content-Length") != str(_size(content)):
+    is_file = hasattr(content, "read") and not isinstance(
+        content, AsyncIterable
+    )  # whose methods are to be awaited
+    if not is_file or request.headers.get("Content-Length") != str(_size(content)):
         return False
     content.seek(0)
     return True

@@ -29,6 +29,12 @@ REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
 
 REPLY_LIMIT = 1024 * 1024  # bytes, decoded
+
+# What is read and decoded at once. Small, for two reasons: requests shows a piece when it is full, and each of its
+# bytes may take a read time-out; and a few bytes of brotli can be 16 MiB. (Pieces of one byte would take 20 ms of
+# processor time for a token.)
+PIECE = 16
+
 RETRIED = frozenset({429, 502, 503, 504})
 REFUSALS = frozenset({400, 401, 403})
 RETRY_AFTER_LIMIT = 60.0  # seconds
@@ -320,8 +326,8 @@ class Body:
         return self
 
     def pieces(self) -> Iterator[bytes]:
-        """What there is, piece by piece: small ones, so that a bomb is found out before it has gone off."""
-        return (bytes(self._bytes[start : start + 1024]) for start in range(0, len(self._bytes), 1024))
+        """What there is, piece by piece."""
+        return (bytes(self._bytes[start : start + PIECE]) for start in range(0, len(self._bytes), PIECE))
 
     def __len__(self) -> int:
         return len(self._bytes)

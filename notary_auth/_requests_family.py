@@ -29,10 +29,6 @@ log = logging.getLogger("notary_auth")
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a reply, and for all of its body
 
-# A piece has to be full before it is seen, and each of its bytes may take a read time-out: so small ones. (Pieces
-# of one byte would take 20 ms of processor time for a token.)
-PIECE = 16
-
 
 class Release:
     """Read this refused answer to its end, so that its connection is free for others."""
@@ -277,7 +273,7 @@ class RequestsAdapter(SessionAdapter):
         response = self._sent(session, prepared, settings)
         body = protocol.Body(TIMEOUT[1])
         try:
-            body.take_all(response.iter_content(PIECE))
+            body.take_all(response.iter_content(protocol.PIECE))
         except self._library.exceptions.ContentDecodingError:
             body = protocol.Body()  # reads as what it is: not JSON
         except Exception as error:  # noqa: BLE001  raised again

@@ -12,10 +12,13 @@ import socket
 import threading
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import brotli
+import httpx
 import pytest
 
 from notary_auth import (
@@ -324,6 +327,28 @@ def test_rule_12_a_compressed_reply_is_read_and_garbage_is_not(
         assert isinstance(caught.value, client.error)
 
 
+@pytest.fixture(scope="module")
+def brotli_bomb() -> bytes:
+    """A few hundred bytes for 256 MiB, which is a thousand times what gzip can do."""
+    compressor = brotli.Compressor(quality=5, lgwin=24)
+    return b"".join([*(compressor.process(bytes(2**20)) for _ in range(256)), compressor.finish()])
+
+
+def test_rule_12_a_bomb_is_found_out_before_it_has_gone_off(
+    client: Client, notary: Sandbox, files: str, brotli_bomb: bytes
+) -> None:
+    assert len(brotli_bomb) < 1024
+    notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": "br"}, brotli_bomb)
+    auth = client.auth(notary)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DiscoveryError, match="larger than 1 MiB"):
+            client.get(files, auth)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_rule_12_a_reply_without_end_is_not_read_to_it(client: Client, notary: Sandbox, files: str) -> None:
     notary.faults.answer_next(LOGIN, 200, {}, b" " * (50 * 1024 * 1024))
     with pytest.raises(LoginError, match="larger than 1 MiB"):
@@ -393,15 +418,16 @@ def test_rule_15_those_who_wait_for_a_login_hold_no_connection_that_it_may_need(
     monkeypatch.setattr("tests.clients.TIMEOUT", 5)
     auth = client.auth(notary)
     client.get(files, auth)
-    notary.revoke_tokens()
-    answers = client.at_once([files] * 5, auth, connections=1)
-    # httpx's pool may close the connection that a thread has just been given (encode/httpcore#1110).
-    closed = [answer for answer in answers if "Bad file descriptor" in repr(answer)]
-    assert [getattr(answer, "status_code", answer) for answer in answers if answer not in closed] == [200] * (
-        5 - len(closed)
-    )
-    assert len(closed) < 3
-    assert notary.count("login") == 2
+    for _ in range(6):
+        notary.revoke_tokens()
+        notary.clear()
+        answers = client.at_once([files] * 5, auth, connections=1)
+        # httpx's pool may close the connection that a thread has just been given, or reads from already
+        # (encode/httpcore#1110). One that is held would be missing each time, which is a PoolTimeout.
+        if not any(isinstance(answer, httpx.ReadError | httpx.ReadTimeout) for answer in answers):
+            break
+    assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 5
+    assert notary.count("login") == 1
 
 
 def test_rule_15_a_moved_account_is_followed(client: Client, notary: Sandbox, files: str) -> None:

@@ -7,9 +7,11 @@ import gc
 import io
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -591,6 +593,28 @@ def test_rule_16_a_file_sent_in_part_is_not_sent_from_its_start(
 def test_a_flow_that_cannot_wait_is_refused(client: Client, notary: Sandbox) -> None:
     with pytest.raises(TypeError, match="sync_auth_flow or async_auth_flow"):
         client.auth(notary).auth_flow(client.library.Request("GET", notary.url))
+
+
+@pytest.mark.parametrize("client", ASYNC, ids=str)
+def test_rule_16_an_asynchronous_file_is_not_sent_again(
+    client: HttpxAsync, notary: Sandbox, files: str, tmp_path: Path
+) -> None:
+    (tmp_path / "content").write_bytes(b"x" * 1000)
+    auth = client.auth(notary)
+
+    async def upload() -> int:
+        async with client.library.AsyncClient(auth=auth) as http:
+            assert (await http.get(files)).status_code == 200
+            notary.revoke_tokens()
+            async with await anyio.open_file(tmp_path / "content", "rb") as content:
+                answer = await http.post(files, content=content, headers={"Content-Length": "1000"})
+                return int(answer.status_code)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert client.run(upload) == 401
+        gc.collect()
+    assert [str(each.message) for each in warned] == [], "no coroutine is left that nobody awaits"
 
 
 @pytest.mark.parametrize("client", SYNC, ids=str)
