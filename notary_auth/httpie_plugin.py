@@ -15,9 +15,8 @@ from httpie.plugins import AuthPlugin
 
 from ._account import CLOUD_URL
 from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
-from ._environment import USERNAME, password_of_environment
+from ._environment import USERNAME, password_of_environment, users_store
 from .requests import NotaryAuth
-from .stores import FileStore
 
 
 class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
@@ -45,7 +44,7 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
                 username,
                 password or password_of_environment() or _Prompt(username),
                 cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
-                store=FileStore(),
+                store=users_store(),
             )
         except ValueError as error:
             _end(f"{error} (look at {CLOUD_URL_VARIABLE} and the other NOTARY variables)")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
+from notary_auth._command_line import main
 from notary_auth.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -378,3 +379,45 @@ def test_the_help_has_the_statuses_and_an_example(terminal: Terminal) -> None:
     assert "exit status:" in terminal.run("--help").out
     for command in ("check", "token", "data-center", "logout"):
         assert "example: " in terminal.run(command, "--help").out
+
+
+@pytest.mark.parametrize("command", ["token", "check"])
+def test_a_ca_bundle_that_is_not_there_is_named(terminal: Terminal, command: str) -> None:
+    variables = {"REQUESTS_CA_BUNDLE": "/not/there.pem", "NOTARY_CLOUD_URL": "https://127.0.0.1:9"}
+    ended = terminal.run(command, **variables)
+    assert ended.status == 7
+    assert "/not/there.pem" in ended.out + ended.error
+
+
+@pytest.mark.parametrize("command", ["check", "token"])
+def test_an_output_without_the_letters_of_a_name_is_no_error(command: str, tmp_path: Path) -> None:
+    with Sandbox(users={"Ганс": "geheim"}) as notary:
+        terminal = Terminal(notary, tmp_path)
+        ended = terminal.run(command, "--user", "Ганс", NOTARY_PASSWORD="geheim", PYTHONIOENCODING="cp1252")
+    assert ended.status == 0
+    assert ended.out
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_check_leaves_the_name_to_the_proxy(terminal: Terminal, variable: str) -> None:
+    variables = {"NOTARY_CLOUD_URL": "https://cloud.invalid", variable: "http://127.0.0.1:9"}
+    ended = terminal.run("check", **variables)
+    assert "name: left to the proxy of the environment" in ended.out
+    assert ended.status == 7
+
+
+def test_without_a_home_nothing_is_kept(
+    notary: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """As in a container, with a user that the system does not know."""
+
+    def fail(*_: object, **__: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", fail)
+    for name, value in Terminal(notary, tmp_path).variables.items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):
+        assert main(["token"]) == 0
+    assert notary.count("login") == 2
+    assert "no tokens are kept" in caplog.text

@@ -6,6 +6,7 @@ Each command is imported when it is asked for: ``notary-auth --help`` needs no H
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ exit status:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: a name in other letters is no error
     try:
         status = int(options.run(options))
         sys.stdout.flush()

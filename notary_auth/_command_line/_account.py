@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 import requests
 
@@ -27,9 +26,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (errors.DiscoveryError, 5),
     (errors.LoginError, 6),
     (errors.LogoutError, 6),
-    (requests.RequestException, 7),
+    (OSError, 7),  # requests' own are, and what it raises for a CA bundle that is not there
 )
-
 
 SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy on the way to {} failed: look at HTTPS_PROXY"),
@@ -57,7 +55,9 @@ def ends_in_order(command: Callable[[argparse.Namespace], None]) -> Callable[[ar
             command(options)
         except (Unusable, errors.InsecureUrl) as error:
             return complain(error, 2)
-        except (errors.NotaryAuthError, requests.RequestException) as error:
+        except BrokenPipeError:  # of our own output
+            raise
+        except (errors.NotaryAuthError, OSError) as error:  # such as requests' own
             return complain(error, status_of(error))
         return 0
 
@@ -81,7 +81,7 @@ def sentence(error: Exception) -> str:
     """What went wrong in one line, without the inner workings of an HTTP client."""
     if isinstance(error.__cause__, Unusable):
         return str(error.__cause__)
-    if isinstance(error, errors.NotaryAuthError | Unusable):
+    if isinstance(error, errors.NotaryAuthError | Unusable) or not isinstance(error, requests.RequestException):
         return str(error)
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
@@ -103,7 +103,7 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
             username,
             _password_source(username) if with_password else _no_password,
             cloud_url=options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL,
-            store=_store() if with_password and keeps_tokens and not options.no_store else None,
+            store=environment.users_store() if with_password and keeps_tokens and not options.no_store else None,
             offline_access=options.offline_access,
         )
     except errors.InsecureUrl:
@@ -123,16 +123,6 @@ def arrive(auth: NotaryAuth) -> None:
             raise
     account._totp = _code
     auth._proceed(account.arrival())
-
-
-def _store() -> Any:
-    """The user's files, if the extra for them is installed."""
-    from notary_auth.stores import FileStore
-
-    try:
-        return FileStore()
-    except ModuleNotFoundError:
-        return None
 
 
 def _no_password() -> str:

@@ -51,6 +51,7 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "Look at HTTPS_PROXY and NO_PROXY."),
     (requests.exceptions.SSLError, "Look at the clock, and at REQUESTS_CA_BUNDLE if a proxy opens the traffic."),
     (requests.exceptions.RequestException, "Look at the network, at firewalls, and at HTTPS_PROXY."),
+    (OSError, "Look at REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."),
 )
 
 
@@ -105,7 +106,7 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
         except _Failed as failure:
             yield Step(name, False, failure.said, failure.advice, failure.status)
             return
-        except (errors.NotaryAuthError, requests.RequestException) as error:
+        except (errors.NotaryAuthError, OSError) as error:  # such as requests' own
             is_usage = isinstance(error.__cause__, Unusable)
             advice = "" if is_usage else next((text for kind, text in ADVICE if isinstance(error, kind)), "")
             yield Step(name, False, sentence(error), advice, status_of(error))
@@ -115,7 +116,8 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
 
 def _resolve(auth: NotaryAuth, answers: list[requests.Response]) -> str:
     parts = urlsplit(auth.account.cloud_url)
-    if requests.utils.get_environ_proxies(auth.account.cloud_url).get(parts.scheme):
+    proxies = requests.utils.get_environ_proxies(auth.account.cloud_url)
+    if requests.utils.select_proxy(auth.account.cloud_url, proxies):
         return "left to the proxy of the environment"
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
