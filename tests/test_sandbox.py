@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
@@ -326,3 +327,22 @@ def test_tls_is_served_with_a_ca_of_its_own() -> None:
 
 def test_an_account_shows_no_password(notary: Sandbox) -> None:
     assert notary.password not in repr(notary.account())
+
+
+def test_starting_one_that_runs_changes_nothing() -> None:
+    before = threading.active_count()
+    with Sandbox().start() as sandbox:
+        url = sandbox.url
+        assert sandbox.start().url == url
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_a_stopped_one_starts_without_the_files_of_before() -> None:
+    sandbox = Sandbox()
+    for _ in range(2):
+        with sandbox:
+            auth = NotaryAuth(sandbox.username, sandbox.password, cloud_url=sandbox.url)
+            files = f"{sandbox.api_url}/stored-files"
+            assert requests.get(files, auth=auth).json()["files"] == []
+            assert requests.post(files, auth=auth, files={"file": ("a.txt", b"abc")}).status_code == 201

@@ -216,6 +216,7 @@ class Platform:
         for files in self.files.values():
             for file in files:
                 file.close()
+        self.files.clear()
 
     def _at(self, endpoint: Endpoint, *hosts: str) -> Endpoint:
         """What all calls have in common: faults, the record, and that not every host has every call."""

@@ -47,17 +47,19 @@ class Sandbox:
         self._platform = Platform()
         self._port = port
         self._tls = tls
-        self._running = ExitStack()
+        self._running: ExitStack | None = None
         self._ca_file: str | None = None
         self._add_users()
 
     def start(self) -> Sandbox:
-        """Open the sockets and serve them in the background.
+        """Open the sockets and serve them in the background. One that runs already runs on.
 
         Raises:
             OSError: a port is not free.
             RuntimeError: the server did not come up.
         """
+        if self._running is not None:
+            return self
         with ExitStack() as opened:
             sockets = {host: opened.enter_context(_listen(self._port, i)) for i, host in enumerate(HOSTS)}
             certificate = self._certificate(opened) if self._tls else None
@@ -92,7 +94,9 @@ class Sandbox:
 
     def stop(self) -> None:
         """Stop serving, and drop what was stored."""
-        self._running.close()
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
     def __enter__(self) -> Sandbox:
         return self.start()
