@@ -7,7 +7,7 @@ with its proxies, CA bundle, mounts, mocks and time-outs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -328,9 +328,8 @@ def _rewind(request: Any) -> bool:
     content: Any = getattr(stream, "_stream", None)
     if isinstance(content, bytes):
         return True
-    is_file = hasattr(content, "read") and not isinstance(
-        content, AsyncIterable
-    )  # whose methods are to be awaited
+    # The methods of an asynchronous one would have to be awaited.
+    is_file = hasattr(content, "read") and not hasattr(content, "__aiter__")
     if not is_file or request.headers.get("Content-Length") != str(_size(content)):
         return False
     content.seek(0)

@@ -26,6 +26,7 @@ from ._extras import missing_extra
 
 try:
     import niquests
+    from niquests.adapters import AsyncBaseAdapter
     from niquests.auth import AsyncAuthBase, AuthBase
 except ModuleNotFoundError as error:
     raise missing_extra("niquests", error) from None
@@ -94,7 +95,7 @@ class _SessionHook(Hook):
     __slots__ = ()
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
-        if isinstance(response.connection, niquests.adapters.AsyncBaseAdapter):
+        if isinstance(response.connection, AsyncBaseAdapter):
             raise TypeError("an AsyncSession takes an AsyncNotaryAuth")
         return super().__call__(response, **kwargs)
 
