@@ -2,7 +2,7 @@
 
     python -m benchmarks [CASE ...] [--record FOLDER]
 
-All cases take ten to fifteen minutes on two cores, which should have nothing else to do. Tables are printed; with
+All cases take about twelve minutes on two cores, which should have nothing else to do. Tables are printed; with
 --record, what docs/benchmarks.rst shows is written to FOLDER: a record, tables, and plots in light and dark.
 Everything needed comes with the extra ``bench``; instructions are counted where there is a valgrind.
 """
