@@ -559,7 +559,8 @@ class Account:
             refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None:
             refusal.is_final = True
-            turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
+            if self._stored_refresh_token(turn) is None:  # one that was not taken may still be good
+                turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
             raise refusal.error.retold(CredentialsRefused)
 
     def _refresh(self, turn: Turn, refresh_token: Secret | None, tries: int) -> Steps[bool]:
@@ -579,9 +580,10 @@ class Account:
             if turn.shared is not None and turn.shared.refresh_token == refresh_token:
                 yield from turn.delete()  # or each process would try it, for as long as the password does not help
             return False
-        if reply.status not in (200, *protocol.RETRIED) and self.now() >= self.token.expires_at:
+        if protocol.is_rejected(reply) and self.now() >= self.token.expires_at:
             # Not a word about the refresh token, so it is kept. But a password at hand is not to be locked out.
-            log.debug("the refresh token of %r was not taken: %d", self.username, reply.status)
+            self._lookup_due = False
+            log.warning("the refresh token of %r was not taken: %d", self.username, reply.status)
             return False
         grant = protocol.read_login(
             reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
@@ -753,16 +755,17 @@ class Account:
             shared = yield from turn.load()
             if shared is not None and shared.refusal is None:
                 given = _given(shared.data_center, shared.authorization, shared.data_center, shared.refresh_token)
-            if given or turn.is_unread:
+            if given or turn.is_torn:
                 yield from turn.delete()
             yield from turn.end()
         finally:
             turn.abandon()
-        if not turn.has_failed:
-            return given, None
-        return given, LogoutError(
-            f"the logout of {self.username!r} is not complete: the store failed, and may still have the tokens"
-        )
+        why = ""
+        if turn.has_failed:
+            why = "the store failed, and may still have the tokens"
+        elif turn.is_torn:
+            why = "what was in the store could not be read, and was removed without being revoked"
+        return given, LogoutError(f"the logout of {self.username!r} is not complete: {why}") if why else None
 
     def _revoke(self, data_center: Origin, kind: str, token: Secret) -> Steps[None]:
         request = protocol.revoke_request(data_center, kind, token)

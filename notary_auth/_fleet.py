@@ -96,6 +96,7 @@ class Turn:
     def __init__(self, store: "TokenStore | None", username: str) -> None:
         self.seal: Seal | None = None
         self.shared: Shared | None = None  # what was there when it was looked at last
+        self.is_torn = False  # whether that could not be read
         self.has_failed = False
         self._store = store
         self._username = username
@@ -105,11 +106,6 @@ class Turn:
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and for how long
         self._is_abandoned = False
         self._ending = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
-
-    @property
-    def is_unread(self) -> bool:
-        """Whether there was a record when it was looked at last, and not one that could be used."""
-        return self._seen is not None and self.shared is None
 
     @property
     def is_ours(self) -> bool:
@@ -142,6 +138,7 @@ class Turn:
         from ._sealed import RecordError
 
         found = store.load(self._seal.name)
+        self.is_torn = False
         if found is None:
             self._seen = None
             return None
@@ -153,6 +150,7 @@ class Turn:
         except RecordError as error:  # as good as none: it is replaced
             if not is_known:
                 log.warning("a record of %r in the store is not used: %s", self._username, error)
+            self.is_torn = True
             return None
         return None if document is None else _read(document, left)
 
