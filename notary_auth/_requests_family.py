@@ -186,14 +186,33 @@ class SessionAdapter(Adapter):
         return error
 
 
+class Hook:
+    """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
+
+    __slots__ = ("_auth",)
+
+    def __init__(self, auth: RequestsAdapter) -> None:
+        self._auth = auth
+
+    def __call__(self, response: Any, **kwargs: Any) -> Any:
+        return response if response.status_code != 401 else self._auth.respond(response, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return no_hook, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
+        return self
+
+
 class RequestsAdapter(SessionAdapter):
     __doc__ = SessionAdapter.__doc__
 
+    _hook_type: ClassVar[type[Hook]] = Hook
     _hook: Hook
 
     def _adopt(self, account: Account) -> None:
         super()._adopt(account)
-        self._hook = Hook(self)
+        self._hook = self._hook_type(self)
 
     def __call__(self, request: Any) -> Any:
         """Sign a request. The client calls this; it may look the data center up and log in."""
@@ -313,24 +332,6 @@ class RequestsAdapter(SessionAdapter):
         replayed.history = [*response.history, response]
         replayed.request = request
         return replayed
-
-
-class Hook:
-    """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
-
-    __slots__ = ("_auth",)
-
-    def __init__(self, auth: RequestsAdapter) -> None:
-        self._auth = auth
-
-    def __call__(self, response: Any, **kwargs: Any) -> Any:
-        return response if response.status_code != 401 else self._auth.respond(response, **kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return no_hook, ()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Hook:
-        return self
 
 
 def no_hook() -> Callable[..., None]:

@@ -60,22 +60,30 @@ def _to_be_awaited(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+class _SessionHook(Hook):
+    """The response hook. An AsyncSession signs with any auth, and would stumble over the first 401 only."""
+
+    __slots__ = ()
+
+    def __call__(self, response: Any, **kwargs: Any) -> Any:
+        if isinstance(getattr(response, "connection", None), AsyncBaseAdapter):  # a WSGI application's has none
+            raise TypeError("an AsyncSession takes an AsyncNotaryAuth")
+        return super().__call__(response, **kwargs)
+
+
 class NotaryAuth(RequestsAdapter, AuthBase):
     __doc__ = SessionAdapter.__doc__
 
     _errors = in_terms_of(niquests.RequestException, globals())
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
+    _hook_type = _SessionHook
 
     @classmethod
     def _checked(cls, session: Any) -> Any:
         if isinstance(session, niquests.AsyncSession):  # which is a Session as well
             raise TypeError("session must be a niquests.Session, not AsyncSession: use AsyncNotaryAuth")
         return super()._checked(session)
-
-    def _adopt(self, account: Account) -> None:
-        super()._adopt(account)
-        self._hook = _SessionHook(self)
 
     def respond(self, response: Any, **kwargs: Any) -> Any:
         """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
@@ -87,17 +95,6 @@ class NotaryAuth(RequestsAdapter, AuthBase):
         if replayed.lazy:
             replayed.connection.gather(replayed)
         return replayed
-
-
-class _SessionHook(Hook):
-    """The response hook. An AsyncSession signs with any auth, and would stumble over the first 401 only."""
-
-    __slots__ = ()
-
-    def __call__(self, response: Any, **kwargs: Any) -> Any:
-        if isinstance(response.connection, AsyncBaseAdapter):
-            raise TypeError("an AsyncSession takes an AsyncNotaryAuth")
-        return super().__call__(response, **kwargs)
 
 
 class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("niquests", reason="the extra test-niquests is not installed: it replaces urllib3 for all")
 
 import niquests
+from niquests.extensions.sgi import WebServerGatewayInterface
 
 from notary_auth import Account, CredentialsRefused
 from notary_auth.niquests import AsyncNotaryAuth, NotaryAuth
@@ -182,6 +183,21 @@ def test_copies_share_nothing_but_values(notary: Sandbox) -> None:
     for other in (copy.copy(auth), copy.deepcopy(auth), pickle.loads(pickle.dumps(auth))):
         assert type(other) is AsyncNotaryAuth
         assert other.account is not auth.account
+
+
+def test_an_application_in_process_is_signed_for(notary: Sandbox) -> None:
+    """Its answers have no connection."""
+
+    def application(environ: dict[str, str], start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [environ.get("HTTP_AUTHORIZATION", "").encode()]
+
+    auth = auth_of(notary)
+    with niquests.Session() as session:
+        assert session.get(files_of(notary), auth=auth).status_code == 200
+        session.mount(f"{notary.data_center_urls[0]}/", WebServerGatewayInterface(application))
+        answer = session.get(files_of(notary), auth=auth)
+    assert answer.text == auth.account.token.authorization
 
 
 def test_a_synchronous_auth_in_an_asynchronous_session_is_refused_at_the_first_answer(notary: Sandbox) -> None:
