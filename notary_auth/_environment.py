@@ -55,9 +55,11 @@ def _read_password(path: str) -> str:
 
 def users_store() -> FileStore | None:
     """The user's files, for one who has not chosen a store; None where there can be none."""
+    from ._extras import needs_extra
     from .stores import FileStore
 
     try:
+        needs_extra("stores", "cryptography")
         return FileStore()
     except ModuleNotFoundError:
         return None

@@ -39,12 +39,18 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
             _end(f"which user? Give -a NAME, or set {USERNAME}")
         # HTTPie keeps this in the files of its sessions, and would keep the password there, in clear.
         self.raw_auth = username
+        store = users_store()
+        if store is None:
+            print(
+                "http: warning: no tokens are kept, so each call logs in: no extra 'stores', or no home",
+                file=sys.stderr,
+            )
         try:
             return NotaryAuth(
                 username,
                 password or password_of_environment() or _Prompt(username),
                 cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
-                store=users_store(),
+                store=store,
             )
         except ValueError as error:
             _end(f"{error} (look at {CLOUD_URL_VARIABLE} and the other NOTARY variables)")

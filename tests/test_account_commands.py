@@ -385,17 +385,34 @@ def test_the_help_has_the_statuses_and_an_example(terminal: Terminal) -> None:
 def test_a_ca_bundle_that_is_not_there_is_named(terminal: Terminal, command: str) -> None:
     variables = {"REQUESTS_CA_BUNDLE": "/not/there.pem", "NOTARY_CLOUD_URL": "https://127.0.0.1:9"}
     ended = terminal.run(command, **variables)
-    assert ended.status == 7
+    assert ended.status == 1
     assert "/not/there.pem" in ended.out + ended.error
 
 
-@pytest.mark.parametrize("command", ["check", "token"])
-def test_an_output_without_the_letters_of_a_name_is_no_error(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["token", "check"])
+def test_a_disk_without_room_for_the_output_is_told(terminal: Terminal, command: str) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", terminal.module, command],
+            env=terminal.environment({}),
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("notary-auth: [Errno 28]")
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_output_without_the_letters_of_a_name_is_no_error(tmp_path: Path) -> None:
     with Sandbox(users={"Ганс": "geheim"}) as notary:
         terminal = Terminal(notary, tmp_path)
-        ended = terminal.run(command, "--user", "Ганс", NOTARY_PASSWORD="geheim", PYTHONIOENCODING="cp1252")
+        ended = terminal.run("check", "--user", "Ганс", NOTARY_PASSWORD="geheim", PYTHONIOENCODING="cp1252")
     assert ended.status == 0
-    assert ended.out
+    assert "login: \\u0413" in ended.out
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])

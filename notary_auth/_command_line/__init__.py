@@ -34,11 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: a name in other letters is no error
     try:
         status = int(options.run(options))
-        sys.stdout.flush()
+        print(end="", flush=True)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `notary-auth ... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # no room for what is printed
+        print(f"notary-auth: {error}", file=sys.stderr)
         return 1
     return status
 

@@ -26,7 +26,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (errors.DiscoveryError, 5),
     (errors.LoginError, 6),
     (errors.LogoutError, 6),
-    (OSError, 7),  # requests' own are, and what it raises for a CA bundle that is not there
+    (requests.RequestException, 7),
 )
 
 SENTENCES: tuple[tuple[type[Exception], str], ...] = (
@@ -205,5 +205,7 @@ def data_center(options: argparse.Namespace) -> None:
 def logout(options: argparse.Namespace) -> None:
     auth = auth_of(options)
     if auth.account.arguments()["store"] is None:
-        raise Unusable("there is nothing to log out from: no tokens are kept (--no-store, or no extra 'stores')")
+        raise Unusable(
+            "there is nothing to log out from: no tokens are kept (--no-store, no extra 'stores', or no home)"
+        )
     auth.logout()
