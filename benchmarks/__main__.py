@@ -3,8 +3,8 @@
     python -m benchmarks [CASE ...] [--record FOLDER]
 
 All cases take about twelve minutes on two cores, which should have nothing else to do. Tables are printed; with
---record, what docs/benchmarks.rst shows is written to FOLDER: a record, tables, and plots in light and dark.
-Everything needed comes with the extra ``bench``; instructions are counted where there is a valgrind.
+--record, what docs/benchmarks.rst shows is written to FOLDER: a record of all cases, tables, and plots, light and
+dark. Everything needed comes with the extra ``bench``; instructions are counted where there is a valgrind.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all, if there is none")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help="write the record, tables and plots there")
     arguments = parser.parse_args()
+    if arguments.cases and arguments.record:
+        parser.error("a record is of one run of all cases")
     unknown = [case for case in arguments.cases if case not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")

@@ -423,7 +423,7 @@ def test_rule_15_those_who_wait_for_a_login_hold_no_connection_that_it_may_need(
         notary.clear()
         answers = client.at_once([files] * 5, auth, connections=1)
         # httpx's pool may close the connection that a thread has just been given, or reads from already
-        # (encode/httpcore#1110). One that is held would be missing each time, which is a PoolTimeout.
+        # (encode/httpcore#1110; httpx2's does not). One that is held would be missing each time: a PoolTimeout.
         if not any(isinstance(answer, httpx.ReadError | httpx.ReadTimeout) for answer in answers):
             break
     assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 5

@@ -208,7 +208,7 @@ class Platform:
 
     def reset(self) -> None:
         self.close()
-        for state in (self.accounts, self.tokens, self.refresh_tokens, self.files, self.calls):
+        for state in (self.accounts, self.tokens, self.refresh_tokens, self.calls):
             state.clear()
         self.faults = Faults()
 

@@ -52,7 +52,7 @@ class Sandbox:
         self._add_users()
 
     def start(self) -> Sandbox:
-        """Open the sockets and serve them in the background. One that runs already runs on.
+        """Open the sockets and serve them in the background, till `stop`. One that runs already runs on.
 
         Raises:
             OSError: a port is not free.
