@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from notary_auth._command_line import main
+from notary_auth._environment import users_store
 from notary_auth.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -438,3 +439,9 @@ def test_without_a_home_nothing_is_kept(
         assert main(["token"]) == 0
     assert notary.count("login") == 2
     assert "no tokens are kept" in caplog.text
+
+
+@pytest.mark.parametrize("missing", ["cryptography", "filelock", "platformdirs"])
+def test_without_one_part_of_the_extra_there_is_no_store(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None if name == missing else object())
+    assert users_store() is None
