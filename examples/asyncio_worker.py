@@ -1,4 +1,4 @@
-"""An asyncio worker: notarize what comes in on a queue, four files at a time, with one login for all.
+"""Asyncio workers: notarize what is on a queue, four files at a time, with one login for all.
 
 python examples/asyncio_worker.py FILE…
 """
@@ -16,12 +16,11 @@ FILES = os.environ.get("NOTARY_CLOUD_URL", "https://cloud.acronis.com") + "/api/
 
 
 async def work(queue: "asyncio.Queue[Path]", client: httpx.AsyncClient) -> None:
-    while True:
-        path = await queue.get()
+    while not queue.empty():
+        path = queue.get_nowait()
         with path.open("rb") as file:  # seekable, so it survives a token that was revoked
             answer = await client.post(FILES, files={"file": (path.name, file)})
         print(path.name, answer.status_code, answer.json().get("file_id"))
-        queue.task_done()
 
 
 async def main(paths: list[str]) -> None:
@@ -30,10 +29,7 @@ async def main(paths: list[str]) -> None:
         queue.put_nowait(Path(path))
     auth = NotaryAuth.from_env()
     async with httpx.AsyncClient(auth=auth, timeout=60) as client:
-        workers = [asyncio.create_task(work(queue, client)) for _ in range(4)]
-        await queue.join()
-        for worker in workers:
-            worker.cancel()
+        await asyncio.gather(*(work(queue, client) for _ in range(4)))  # ends at the first error
         await auth.alogout(client)
 
 

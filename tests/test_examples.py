@@ -90,6 +90,19 @@ def test_the_worker_uploads_and_logs_out(notary: Sandbox, environment: dict[str,
     assert len(stored(notary)) == 6
 
 
+@pytest.mark.parametrize("spoil", ["file", "password"])
+def test_the_worker_ends_at_an_error(
+    notary: Sandbox, environment: dict[str, str], paths: list[str], spoil: str
+) -> None:
+    if spoil == "file":
+        paths.append("not-there.txt")
+    else:
+        environment["NOTARY_PASSWORD"] = "wrong"
+    expected = {"file": "FileNotFoundError", "password": "CredentialsRefused"}[spoil]
+    with pytest.raises(AssertionError, match=expected):
+        run("asyncio_worker.py", environment, *paths)
+
+
 def test_the_batch_uploads_in_threads(notary: Sandbox, environment: dict[str, str], paths: list[str]) -> None:
     assert len(run("batch_upload.py", environment, *paths).splitlines()) == 6
     assert (notary.count("login"), notary.count("revoke")) == (1, 1)
