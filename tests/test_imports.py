@@ -43,8 +43,10 @@ def test_rule_24_an_adapter_adds_little_to_its_client(client: str) -> None:
     assert not {f"notary_auth.{other}" for other in CLIENTS - {client}} & added
 
 
-@pytest.mark.parametrize("client", ["httpx2", "niquests"])
-def test_a_missing_client_names_its_extra(client: str) -> None:
-    code = f"import sys; sys.modules[{client!r}] = None; import notary_auth.{client}"
+@pytest.mark.parametrize(
+    ("module", "extra"), [("httpx2", "httpx2"), ("niquests", "niquests"), ("starlette", "sandbox")]
+)
+def test_a_missing_module_names_its_extra(module: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; import notary_auth.{extra}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert f"pip install 'notary-auth[{client}]'" in done.stderr
+    assert f"pip install 'notary-auth[{extra}]'" in done.stderr

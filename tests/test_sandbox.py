@@ -346,3 +346,12 @@ def test_a_stopped_one_starts_without_the_files_of_before() -> None:
             files = f"{sandbox.api_url}/stored-files"
             assert requests.get(files, auth=auth).json()["files"] == []
             assert requests.post(files, auth=auth, files={"file": ("a.txt", b"abc")}).status_code == 201
+
+
+def test_what_can_only_be_a_slip_is_told(notary: Sandbox) -> None:
+    with pytest.raises(ValueError, match="'logins' is none of lookup, login, refresh, revoke, request"):
+        notary.count("logins")
+    with pytest.raises(ValueError, match="'accounts' is no path: begin it with a slash"):
+        notary.faults.answer_next("accounts", 503)
+    with pytest.raises(RuntimeError, match="start it first"):
+        _ = Sandbox().url

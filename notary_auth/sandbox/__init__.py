@@ -10,7 +10,12 @@
 A cloud, two data centers and a foreign host, each an origin of its own. It needs the extra ``sandbox``.
 """
 
-from ._platform import Account, Call, Faults
-from ._server import Sandbox
+from notary_auth._extras import missing_extra
+
+try:
+    from ._platform import Account, Call, Faults
+    from ._server import Sandbox
+except ModuleNotFoundError as error:
+    raise missing_extra("sandbox", error) from None
 
 __all__ = ["Account", "Call", "Faults", "Sandbox"]

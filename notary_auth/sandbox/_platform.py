@@ -60,6 +60,9 @@ class Account:
         return expected is None or code == expected
 
 
+KINDS = "lookup", "login", "refresh", "revoke", "request"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call that arrived, and what it was answered with.
@@ -123,7 +126,13 @@ class Faults:
         times: int = 1,
         host: str | None = None,
     ) -> None:
-        """Answer the next calls of a path like this instead, at one host or whichever comes first."""
+        """Answer the next calls of a path like this instead, at one host or whichever comes first.
+
+        Raises:
+            ValueError: `path` does not begin with a slash.
+        """
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is no path: begin it with a slash")
         for _ in range(times):
             self._next.append((path, host, Response(body, status, dict(headers or {}))))
 

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import uvicorn
 
-from ._platform import API, CLOUD, FIRST, FOREIGN, HOSTS, SECOND, Account, Call, Faults, Platform
+from ._platform import API, CLOUD, FIRST, FOREIGN, HOSTS, KINDS, SECOND, Account, Call, Faults, Platform
 
 ADDRESS = "127.0.0.1"
 START_LIMIT = 30.0  # seconds
@@ -122,7 +122,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The cloud's URL."""
-        return self._platform.urls[CLOUD]
+        return self._url_of(CLOUD)
 
     @property
     def api_url(self) -> str:
@@ -132,12 +132,18 @@ class Sandbox:
     @property
     def data_center_urls(self) -> tuple[str, str]:
         """The URLs of the two data centers. Accounts begin at the first."""
-        return self._platform.urls[FIRST], self._platform.urls[SECOND]
+        return self._url_of(FIRST), self._url_of(SECOND)
 
     @property
     def foreign_url(self) -> str:
         """The URL of a host that has nothing to do with the platform. It answers 200 to everything."""
-        return self._platform.urls[FOREIGN]
+        return self._url_of(FOREIGN)
+
+    def _url_of(self, host: str) -> str:
+        url = self._platform.urls.get(host)
+        if url is None:
+            raise RuntimeError("no port is open yet: start it first, with `with` or `start`")
+        return url
 
     @property
     def username(self) -> str:
@@ -201,7 +207,13 @@ class Sandbox:
         return list(self._platform.calls)
 
     def count(self, kind: str) -> int:
-        """How many calls of a kind came: ``"lookup"``, ``"login"``, ``"refresh"``, ``"revoke"``, ``"request"``."""
+        """How many calls of a kind came: ``"lookup"``, ``"login"``, ``"refresh"``, ``"revoke"``, ``"request"``.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
         return sum(call.kind == kind for call in self.calls)
 
     def clear(self) -> None:
