@@ -196,8 +196,8 @@ def test_a_keyring_and_codes(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     before = keyring.get_keyring()
     keyring.set_keyring(Keyring())
     try:
-        keyring.set_password("notary", "JohnSmith", "qwe123QWE")
-        keyring.set_password("notary-totp", "JohnSmith", shared)
+        keyring.set_password("notary-auth", "JohnSmith", "qwe123QWE")
+        keyring.set_password("notary-auth-totp", "JohnSmith", shared)
         notary.add_user("JohnSmith", "qwe123QWE", totp=lambda: pyotp.TOTP(shared).now())
         assert get(notary, run(block_with("import keyring"), notary, monkeypatch)["auth"]) == 200
     finally:

@@ -85,8 +85,8 @@ def _add_account_commands(commands: argparse._SubParsersAction[argparse.Argument
         parents=[account],
         help="print an access token",
         description="Print an access token, for curl and scripts. Whoever sees it can use it.",
-        epilog='example: curl -H "$(notary-auth token --header)" '
-        '"$(notary-auth data-center)/api/notary/v2/stored-files"',
+        epilog="example: notary-auth token --header | "
+        'curl -H @- "$(notary-auth data-center)/api/notary/v2/stored-files"',
     )
     token.add_argument("--header", action="store_true", help="print the whole Authorization line")
     token.set_defaults(run=_token)

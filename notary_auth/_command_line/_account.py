@@ -33,7 +33,7 @@ SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy on the way to {} failed: look at HTTPS_PROXY"),
     (
         requests.exceptions.SSLError,
-        "the certificate of {} is not trusted: look at the clock, and at REQUESTS_CA_BUNDLE",
+        "no TLS with {}, or its certificate is not trusted: look at the clock, and at REQUESTS_CA_BUNDLE",
     ),
     (requests.exceptions.Timeout, "{} did not answer in time"),
     (requests.exceptions.ConnectionError, "cannot connect to {}"),
