@@ -83,7 +83,7 @@ class Adapter:
         reads; and ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own.
 
         Args:
-            options: further arguments of the class, such as `totp` and `store`.
+            options: arguments of the class, such as `totp` and `store`; they go before the environment's.
 
         Raises:
             ValueError: a variable is missing, or empty, or there are two for the password. Says which.
@@ -91,7 +91,7 @@ class Adapter:
         """
         from ._environment import from_environment
 
-        return cls(**from_environment(), **options)
+        return cls(**{**from_environment(), **options})
 
     @property
     def account(self) -> Account:

@@ -265,8 +265,10 @@ def _check_private(facts: os.stat_result, path: Path, is_expected: bool, forbidd
     """
     if not is_expected:
         raise PermissionError(errno.EPERM, "a symbolic link, or not the file or folder expected", str(path))
-    if os.name != "nt" and (facts.st_uid != os.geteuid() or facts.st_mode & forbidden):
-        raise PermissionError(errno.EPERM, "not ours alone: it is another user's, or others may use it", str(path))
+    if os.name != "nt" and facts.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "another user's", str(path))
+    if os.name != "nt" and facts.st_mode & forbidden:
+        raise PermissionError(errno.EPERM, "others may use it: chmod go-rwx", str(path))
 
 
 class _FileStoreLock:

@@ -191,6 +191,14 @@ def test_what_is_missing_is_said(variables: dict[str, str], text: str, monkeypat
     assert "geheim" not in str(caught.value)
 
 
+def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTARY_USERNAME", "JohnSmith")
+    monkeypatch.setenv("NOTARY_PASSWORD", "qwe123QWE")
+    monkeypatch.setenv("NOTARY_CLOUD_URL", "https://cloud.example.com")
+    auth = notary_auth.requests.NotaryAuth.from_env(cloud_url="https://other.example.com")
+    assert auth.account.cloud_url == "https://other.example.com"
+
+
 def test_other_arguments_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTARY_USERNAME", "JohnSmith")
     monkeypatch.setenv("NOTARY_PASSWORD", "qwe123QWE")

@@ -204,7 +204,7 @@ def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
     store.save("a", b"record", 60)
     record = folder / "a.notary-auth"
     record.chmod(0o644)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match="others may use it: chmod go-rwx"):
         store.load("a")
     record.rename(tmp_path / "a")
     record.symlink_to(tmp_path / "a")
