@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -42,30 +43,21 @@ LIMIT = 10.0
 def threads(contestant: Contestant, size: int) -> tuple[float, int]:
     """Seconds, and logins."""
     start = threading.Event()
-    failed: list[object] = []
     with InMemoryPlatform(login_takes=LOGIN_TAKES) as platform, contestant.open(platform) as opened:
         url = contestant.url(platform)
 
-        def ask() -> None:
+        def ask() -> int:
             start.wait()
-            try:
-                status = opened.new_client()(url)
-            except Exception as error:  # noqa: BLE001  raised below, if in another form
-                failed.append(error)
-            else:
-                if status != 200:
-                    failed.append(status)
+            return opened.new_client()(url)
 
-        callers = [threading.Thread(target=ask) for _ in range(size)]
-        for caller in callers:
-            caller.start()
-        started = time.perf_counter()
-        start.set()
-        for caller in callers:
-            caller.join()
-        took = time.perf_counter() - started
-        if failed:
-            raise RuntimeError(f"{contestant.name}: {len(failed)} of {size} failed, such as {failed[0]!r}")
+        with ThreadPoolExecutor(size) as callers:
+            asked = [callers.submit(ask) for _ in range(size)]
+            started = time.perf_counter()
+            start.set()
+            statuses = {each.result() for each in asked}
+            took = time.perf_counter() - started
+        if statuses != {200}:
+            raise RuntimeError(f"{contestant.name}: {statuses}")
         return took, platform.count("login", "refresh")
 
 
@@ -105,7 +97,6 @@ async def over_sockets(library: Any, auth: Any, url: str) -> float:
 def sockets() -> Table:
     rows = []
     with Platform() as platform:
-        platform.token  # noqa: B018  is got before logins take their time
         platform.fault("latency_of", {LOGIN: LOGIN_TAKES})
         for library in (httpx, httpx2):
             times: dict[str, list[float]] = {HEADER: [], NOTARY_AUTH: []}

@@ -57,9 +57,7 @@ class InMemoryPlatform:
             time.sleep(platform._time_for(request.url))
             status, body = platform._answer(request)
             raw = urllib3.HTTPResponse(io.BytesIO(body), {}, status, preload_content=False)
-            response = adapter.build_response(request, raw)
-            response.content  # noqa: B018  as a session reads it
-            return response
+            return adapter.build_response(request, raw)
 
         def in_thread(library: Any) -> Any:
             def handle(transport: Any, request: Any) -> Any:

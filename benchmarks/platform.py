@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -43,6 +42,7 @@ class Platform:
     username: str
     password: str
     ca_file: str | None
+    token: str  # as a script would have it written down
 
     def __init__(self, *, tls: bool = False, round_trip: float | None = None) -> None:
         self._options = {"tls": tls, "round_trip": round_trip}
@@ -70,14 +70,6 @@ class Platform:
     def token_url(self) -> str:
         """For contestants that have to be told."""
         return self.home + LOGIN
-
-    @cached_property
-    def token(self) -> str:
-        """A token, as a script would have it written down."""
-        form = {"grant_type": "password", "username": self.username, "password": self.password}
-        reply = requests.post(self.token_url, data=form)
-        self.clear()
-        return str(reply.json()["access_token"])
 
     def count(self, *kinds: str) -> int:
         """How many calls of these kinds there were since the last `clear`."""
@@ -120,6 +112,7 @@ def _serve(pipe: Connection, *, tls: bool, round_trip: float | None) -> None:
                 "username": sandbox.username,
                 "password": sandbox.password,
                 "ca_file": sandbox.ca_file,
+                "token": _token(sandbox),
             }
         )
         operations = _Operations(sandbox, network)
@@ -129,6 +122,14 @@ def _serve(pipe: Connection, *, tls: bool, round_trip: float | None) -> None:
             except EOFError:
                 return
             pipe.send(getattr(operations, name)(*arguments))
+
+
+def _token(sandbox: Sandbox) -> str:
+    form = {"grant_type": "password", "username": sandbox.username, "password": sandbox.password}
+    verify = sandbox.ca_file or True
+    reply = requests.post(sandbox.data_center_urls[0] + LOGIN, data=form, verify=verify)
+    sandbox.clear()
+    return str(reply.json()["access_token"])
 
 
 class _Operations:
