@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `notary-auth ... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:  # no room for what is printed
+    except OSError as error:  # no CA bundle, no room for what is printed
         print(f"notary-auth: {error}", file=sys.stderr)
         return 1
     return status

@@ -55,9 +55,7 @@ def ends_in_order(command: Callable[[argparse.Namespace], None]) -> Callable[[ar
             command(options)
         except (Unusable, errors.InsecureUrl) as error:
             return complain(error, 2)
-        except BrokenPipeError:  # of our own output
-            raise
-        except (errors.NotaryAuthError, OSError) as error:  # such as requests' own
+        except (errors.NotaryAuthError, requests.RequestException) as error:
             return complain(error, status_of(error))
         return 0
 
