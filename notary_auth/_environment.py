@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .stores import FileStore
+from typing import Any
 
 USERNAME, PASSWORD, PASSWORD_FILE = "NOTARY_USERNAME", "NOTARY_PASSWORD", "NOTARY_PASSWORD_FILE"
 CLOUD_URL = "NOTARY_CLOUD_URL"
-
-log = logging.getLogger("notary_auth")
 
 
 def from_environment() -> dict[str, Any]:
@@ -51,18 +45,3 @@ def _read_password(path: str) -> str:
     """The password in a file, without the line end that editors put behind it. Read anew, since files rotate."""
     with open(path, encoding="utf-8") as file:
         return file.read().removesuffix("\n").removesuffix("\r")
-
-
-def users_store() -> FileStore | None:
-    """The user's files, for one who has not chosen a store; None where there can be none."""
-    from ._extras import needs_extra
-    from .stores import FileStore
-
-    try:
-        needs_extra("stores", "cryptography")
-        return FileStore()
-    except ModuleNotFoundError:
-        return None
-    except RuntimeError as error:  # a user without a home, as in a container
-        log.warning("no tokens are kept: %s", error)
-        return None

@@ -15,8 +15,9 @@ from httpie.plugins import AuthPlugin
 
 from ._account import CLOUD_URL
 from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
-from ._environment import USERNAME, password_of_environment, users_store
+from ._environment import USERNAME, password_of_environment
 from .requests import NotaryAuth
+from .stores import users_store
 
 
 class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types

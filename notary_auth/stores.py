@@ -14,6 +14,7 @@ which order, and what is in the records is not its business. `TokenStore` is all
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import secrets
@@ -39,6 +40,8 @@ SWEPT_AFTER = 3600.0  # seconds after its end for which a record's file may stil
 # Records, and what is left of writing them. Other programs have files with digests for names too.
 OWN_FILES = re.compile(r"[0-9a-f]{32}\.notary-auth(\.(?!lock$).*)?", re.ASCII)
 REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer
+
+log = logging.getLogger("notary_auth")
 
 
 class StoreLock(Protocol):
@@ -290,6 +293,18 @@ class _FileStoreLock:
 
     def release(self) -> None:
         self._lock.release()
+
+
+def users_store() -> FileStore | None:
+    """The user's files, for commands whose user has not chosen a store; None where there can be none."""
+    try:
+        needs_extra("stores", "cryptography")
+        return FileStore()
+    except ModuleNotFoundError:
+        return None
+    except RuntimeError as error:  # a user without a home, as in a container
+        log.warning("no tokens are kept: %s", error)
+        return None
 
 
 class RedisStore:

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from notary_auth._command_line import main
-from notary_auth._environment import users_store
 from notary_auth.sandbox import Sandbox
+from notary_auth.stores import users_store
 
 ROOT = Path(__file__).parent.parent
 LOGIN, REVOKE, LOOKUP = "/api/2/idp/token", "/api/2/idp/revoke_token", "/api/1/accounts"

@@ -16,6 +16,7 @@ from notary_auth import _environment as environment
 from notary_auth import errors
 from notary_auth._account import CLOUD_URL
 from notary_auth.requests import NotaryAuth
+from notary_auth.stores import users_store
 
 KEYRING_SERVICE = "notary-auth"
 
@@ -101,7 +102,7 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
             username,
             _password_source(username) if with_password else _no_password,
             cloud_url=options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL,
-            store=environment.users_store() if with_password and keeps_tokens and not options.no_store else None,
+            store=users_store() if with_password and keeps_tokens and not options.no_store else None,
             offline_access=options.offline_access,
         )
     except errors.InsecureUrl:
