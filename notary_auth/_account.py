@@ -559,7 +559,7 @@ class Account:
             refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None:
             refusal.is_final = True
-            if self._stored_refresh_token(turn) is None:  # one that was not taken may still be good
+            if not self._offline_access or self._stored_refresh_token(turn) is None:  # else it may still be good
                 turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
             raise refusal.error.retold(CredentialsRefused)
 

@@ -912,6 +912,17 @@ def test_a_refused_password_costs_no_refresh_token_that_may_be_good(fleet: Membe
     assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
+def test_rule_b_a_refusal_is_left_by_one_that_has_no_use_for_a_refresh_token(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    settled(fleet)
+    fleet.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        hold(fleet.account(), found(), refused())
+    settled(fleet)
+    with pytest.raises(CredentialsRefused):
+        hold(fleet.account())  # asks nobody
+
+
 def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
     fleet: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
