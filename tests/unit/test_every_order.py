@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from .core import CLOUD, FILES, HOME
-from .world import FOREIGN, Broken, World, at_random, every_order
+from tests.core import CLOUD, FILES, HOME
+from tests.world import FOREIGN, Broken, World, at_random, every_order
 
 FILES_URL = CLOUD + FILES
 

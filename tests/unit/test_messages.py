@@ -12,8 +12,7 @@ from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError, _acco
 from notary_auth._protocol import Body, flaw_of_text
 from notary_auth._secret import Bearer, Secret
 from notary_auth._steps import Answer, Forward, Reply, Request, Send, Signature, Wait
-
-from .core import (
+from tests.core import (
     CLOUD,
     FILES,
     HOME,

@@ -1,13 +1,19 @@
-"""Rule 24 and the rooms of DESIGN: what imports what, and when."""
+"""What is imported when, and what a repository has beside its code: release notes, workflows, one version."""
 
 from __future__ import annotations
 
 import ast
+import re
+import runpy
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from notary_auth import __version__
 
 PACKAGE = Path(__file__).parent.parent / "notary_auth"
 CLIENTS = {"requests", "httpx", "httpx2", "niquests"}
@@ -50,3 +56,47 @@ def test_a_missing_module_names_its_extra(module: str, extra: str) -> None:
     code = f"import sys; sys.modules[{module!r}] = None; import notary_auth.{extra}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"pip install 'notary-auth[{extra}]'" in done.stderr
+
+
+ROOT = Path(__file__).parent.parent
+NOTES = ROOT / ".github" / "release_notes.py"
+
+
+def test_the_release_notes_are_the_changelogs() -> None:
+    done = subprocess.run(
+        [sys.executable, str(NOTES), "0.1.0"], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    assert done.stdout.startswith("* ``NotaryAuth`` for requests")
+    assert "unreleased" not in done.stdout
+
+
+def test_each_version_has_its_own_notes() -> None:
+    notes = runpy.run_path(str(NOTES))["notes"]
+    changelog = (
+        "Changelog\n=========\n\n0.2.0\n-----\n\n* new\n\n0.1.0 (2026-11-25)\n------------------\n\n* old\n"
+    )
+    assert (notes(changelog, "0.2.0"), notes(changelog, "0.1.0")) == ("* new\n", "* old\n")
+    with pytest.raises(KeyError):
+        notes(changelog, "0.3.0")
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert version("notary-auth") == __version__
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not in a checkout")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    holds = [
+        name
+        for name in listed.stdout.split()
+        if name.endswith((".py", ".cfg", ".toml"))
+        and re.search(rf"^__?version.*{re.escape(__version__)}", (ROOT / name).read_text(), re.MULTILINE)
+    ]
+    assert holds == ["notary_auth/_version.py"]
+
+
+def test_the_workflows_are_valid() -> None:
+    actionlint = shutil.which("actionlint", path=str(Path(sys.executable).parent)) or shutil.which("actionlint")
+    if actionlint is None:
+        pytest.skip("actionlint comes with the extra 'dev'")
+    done = subprocess.run([actionlint], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""

@@ -18,8 +18,7 @@ from notary_auth._protocol import REPLY_LIMIT, Body
 from notary_auth._secret import Bearer, Document, Secret, drop_frames
 from notary_auth._steps import Reply
 from notary_auth._token import Token
-
-from .core import found, granted
+from tests.core import found, granted
 
 HOME = Origin("https", "eu2-cloud.acronis.com", None)
 

@@ -19,8 +19,7 @@ from notary_auth import Account, CredentialsRefused, LoginError
 from notary_auth._flight import Flight, Flights
 from notary_auth._steps import UNSIGNED, Call, Forward, Request, Send, Sleep, Wait
 from notary_auth._waiting import _ThreadBell, aperform, current_caller, perform
-
-from .core import Conversation, begin, clock_of, found, new_account, refused
+from tests.core import Conversation, begin, clock_of, found, new_account, refused
 
 VERDICT = LoginError("no")
 

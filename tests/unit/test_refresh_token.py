@@ -1,0 +1,301 @@
+"""Refresh tokens on the bare core: asked for, spent, rotated, shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notary_auth import CredentialsRefused, LoginError
+from notary_auth._steps import Call, Send
+from tests.core import (
+    CLOUD,
+    NEW_HOME,
+    PASSWORD,
+    answered,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hold,
+    new_account,
+    refused,
+    reply,
+)
+from tests.shared_store import OFFLINE, Members, farewell, fields, perform_calls, settled
+
+
+def test_a_refresh_token_is_asked_for_and_used() -> None:
+    account = new_account(**OFFLINE)
+    first = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    assert fields(first.sent[1])["scope"] == "offline_access"
+    clock_of(account).advance(1001)
+    second = hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    assert fields(second.sent[0]) == {"grant_type": "refresh_token", "refresh_token": "refresh-1"}
+    clock_of(account).advance(1001)
+    third = hold(account, granted("token-3"))
+    assert fields(third.sent[0])["refresh_token"] == "refresh-2", "they rotate"
+
+
+def test_a_refresh_token_that_is_not_replaced_is_used_again() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    for number in range(3):
+        clock_of(account).advance(1001)
+        conversation = hold(account, granted(f"again-{number}", lifetime=1000))
+        assert fields(conversation.sent[0])["refresh_token"] == "refresh-1"
+
+
+def test_without_offline_access_no_refresh_token_is_asked_for_or_kept() -> None:
+    account = new_account()
+    conversation = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    assert "scope" not in fields(conversation.sent[1])
+    clock_of(account).advance(1001)
+    conversation = hold(account, granted("token-2"))
+    assert fields(conversation.sent[0])["grant_type"] == "password"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_refresh_token_falls_back_to_the_password_once(status: int) -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(1001)
+    conversation = hold(account, refused("invalid_grant", status=status), granted("token-2", lifetime=1000))
+    assert [fields(request)["grant_type"] for request in conversation.sent] == ["refresh_token", "password"]
+    clock_of(account).advance(1001)
+    conversation = hold(account, granted("token-3"))
+    assert fields(conversation.sent[0])["grant_type"] == "password", "it is forgotten"
+
+
+def test_a_refused_refresh_token_is_no_refused_password() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(1001)
+    with pytest.raises(LoginError):
+        hold(account, refused("access_denied"), reply(500))
+    assert account._refusals == []
+
+
+def test_a_refresh_that_meets_no_platform_is_an_error_and_keeps_the_refresh_token() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(1001)
+    with pytest.raises(LoginError):
+        hold(account, reply(500, b"<html>"))
+    conversation = hold(account, found(), granted("token-2"))
+    assert fields(conversation.sent[1])["grant_type"] == "refresh_token"
+
+
+def test_a_code_is_asked_for_once_and_the_password_too() -> None:
+    asked: list[str] = []
+
+    def password() -> str:
+        asked.append("password")
+        return PASSWORD
+
+    def totp() -> str:
+        asked.append("code")
+        return "424242"
+
+    account = new_account(password=password, totp=totp, **OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    for number in range(5):
+        clock_of(account).advance(950)
+        hold(account, granted(f"next-{number}", lifetime=1000, refresh_token=f"refresh-{number}"))
+    assert asked == ["password", "code"]
+
+
+def test_after_a_401_the_data_center_is_looked_up_and_the_refresh_token_spent_there() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(refresh_token="refresh-1"))
+    conversation = hold(
+        account, 401, found(NEW_HOME), refused("invalid_grant", status=400), granted("token-2", refresh_token="r")
+    )
+    assert [request.url.split("/api")[0] for request in conversation.sent] == [CLOUD, NEW_HOME, NEW_HOME]
+
+
+@pytest.mark.parametrize("value", [5, "", "a\nb", "\u00e4", ["x"], True])
+def test_rule_12_a_refresh_token_that_does_not_fit_is_a_login_error(value: Any) -> None:
+    with pytest.raises(LoginError, match="refresh_token that RFC 6749 does not allow"):
+        hold(new_account(**OFFLINE), found(), granted(refresh_token=value))
+    hold(new_account(), found(), granted(refresh_token=value))
+
+
+def test_a_refresh_token_rotates_for_the_whole_fleet(fleet: Members) -> None:
+    first, second = fleet.account(**OFFLINE), fleet.account(**OFFLINE)
+    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    hold(second)
+    fleet.clock.advance(1001)
+    hold(first, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    fleet.clock.advance(1001)
+    conversation = hold(second, granted("token-3", refresh_token="refresh-3"))
+    assert fields(conversation.sent[0])["refresh_token"] == "refresh-2", "the store's, and not its own, spent one"
+
+
+def test_a_process_that_starts_a_day_later_needs_no_code(fleet: Members) -> None:
+    hold(fleet.account(totp=lambda: "424242", **OFFLINE), found(), granted(refresh_token="refresh-1"))
+    fleet.clock.advance(24 * 3600)
+
+    def nobody_there() -> str:
+        raise AssertionError("asks for a code")
+
+    hold(fleet.account(totp=nobody_there, **OFFLINE), found(), granted("token-2", refresh_token="refresh-2"))
+
+
+def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="geheim-1"))
+    clock_of(account).advance(1001)
+    echo = reply(500, {"error": "server_error", "error_description": "cannot use geheim-1"})
+    with pytest.raises(LoginError) as caught:
+        hold(account, echo)
+    assert "geheim" not in str(caught.value)
+    assert caught.value.error_description == "cannot use ***"
+
+
+def test_a_spent_refresh_token_is_not_taken_out_of_the_store_again(fleet: Members) -> None:
+    """What replaced it could not be saved, and is in this process's memory."""
+    account = fleet.account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    ((name, record),) = fleet.store.records.items()
+    fleet.clock.advance(1001)
+    hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    fleet.store.records[name] = record
+    fleet.clock.advance(1001)
+    conversation = hold(account, granted("token-3", refresh_token="refresh-3"))
+    assert fields(conversation.sent[0])["refresh_token"] == "refresh-2"
+
+
+def test_a_refresh_token_is_saved_though_the_store_has_failed_before(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    fleet.clock.advance(1001)
+    lock = fleet.store.lock
+
+    def fail(*_: object) -> Any:
+        raise ConnectionError
+
+    fleet.store.lock = fail  # type: ignore[method-assign]
+    second = fleet.account(**OFFLINE)
+    assert fields(hold(second, found(), granted("token-2", refresh_token="refresh-2")).sent[1])["refresh_token"]
+    fleet.store.lock = lock  # type: ignore[method-assign]
+    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+
+
+def test_an_interrupted_save_is_made_up_for(fleet: Members) -> None:
+    account = fleet.account(**OFFLINE)
+    conversation = begin(account)
+    perform_calls(conversation)
+    conversation.send(found())
+    conversation.send(granted(refresh_token="refresh-1"))
+    step = conversation.step
+    assert isinstance(step, Call)
+    save = fleet.store.save
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    fleet.store.save = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        step.function()
+    fleet.store.save = save  # type: ignore[method-assign]
+    conversation.close()
+    assert not settled(fleet).is_locked
+    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-1"]
+
+
+def test_a_refused_token_is_withdrawn_without_its_refresh_token(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
+    second = begin(fleet.account(**OFFLINE))
+    perform_calls(second)
+    second.send(answered(401, "token-1", replayable=False))
+    second.go_on()
+    conversation = hold(fleet.account(**OFFLINE), found(), granted("token-2"))
+    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+
+
+def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(fleet: Members) -> None:
+    first, other = fleet.account(**OFFLINE), fleet.account()
+    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    fleet.clock.advance(1001)
+    hold(other, found(), granted("token-2", lifetime=1000))
+    hold(first)
+    fleet.clock.advance(1001)
+    for account in (fleet.account(**OFFLINE), first):
+        conversation = begin(account)
+        while not (isinstance(conversation.step, Send) and conversation.step.request.body):
+            step = conversation.step
+            conversation.send(step.function() if isinstance(step, Call) else found())
+        assert fields(conversation.step.request)["refresh_token"] == "refresh-1"
+        conversation.close()
+        settled(fleet)
+
+
+def test_a_refresh_token_in_memory_outlives_a_record_without_one(fleet: Members) -> None:
+    first = fleet.account(**OFFLINE)
+    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    fleet.store.records.clear()
+    hold(fleet.account(), found(), granted("token-2", lifetime=3000))
+    fleet.clock.advance(1001)
+    assert hold(first).authorizations == ["Bearer token-2"]
+    fleet.clock.advance(2000)
+    conversation = hold(first, granted("token-3"))
+    assert fields(conversation.sent[0])["refresh_token"] == "refresh-1"
+
+
+def test_a_refused_refresh_token_is_taken_out_of_the_store(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    fleet.clock.advance(1001)
+    with pytest.raises(LoginError):
+        hold(fleet.account(**OFFLINE), found(), refused("invalid_grant", status=400), refused("totp_required"))
+    assert settled(fleet).records == {}
+
+
+def test_a_gateways_403_says_nothing_about_a_refresh_token() -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(1001)
+    with pytest.raises(LoginError, match="403 without an explanation"):
+        hold(account, reply(403, b"<html>"), reply(403, b"<html>"))
+    conversation = hold(account, found(), granted("token-2"))
+    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404])
+def test_a_refresh_token_that_is_answered_without_a_word_does_not_lock_the_account_out(status: int) -> None:
+    account = new_account(**OFFLINE)
+    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(950)
+    due = hold(account, reply(status, b"<html>"))
+    assert due.authorizations == ["Bearer token-1"], "no password, and no code, for one that is still good"
+    clock_of(account).advance(51)
+    conversation = hold(account, found(), reply(status, b""), granted("token-2"))
+    assert [fields(sent)["grant_type"] for sent in conversation.sent[1:]] == ["refresh_token", "password"]
+    assert conversation.authorizations == ["Bearer token-2"]
+
+
+def test_a_stored_refresh_token_that_is_not_taken_does_not_lock_the_fleet_out(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    settled(fleet)
+    fleet.clock.advance(1001)
+    hold(fleet.account(**OFFLINE), found(), reply(400, b""), granted("token-2", refresh_token="refresh-2"))
+    settled(fleet)
+    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+
+
+def test_a_refused_password_costs_no_refresh_token_that_may_be_good(fleet: Members) -> None:
+    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    settled(fleet)
+    fleet.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        hold(fleet.account(**OFFLINE), found(), reply(403, b""), refused(), found())
+    settled(fleet)
+    conversation = hold(fleet.account(**OFFLINE), found(), granted("token-2"))
+    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+
+
+def test_a_process_that_only_logs_out_revokes_what_is_in_the_store(fleet: Members) -> None:
+    hold(fleet.account(), found(), granted())
+    conversation = farewell(fleet.account(), reply(200, {}))
+    assert fields(conversation.sent[0])["token"] == "token-1"
+    assert fleet.store.records == {}
+    assert not settled(fleet).is_locked

@@ -1,0 +1,190 @@
+"""Rule 9 on the bare core: what was refused is not sent again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notary_auth import (
+    CredentialsRefused,
+    DiscoveryError,
+    LoginError,
+    TotpRequired,
+)
+from notary_auth._steps import Send, Sleep, Wait
+from tests.core import (
+    HOME,
+    NEW_HOME,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hold,
+    logged_in,
+    new_account,
+    refused,
+    reply,
+)
+
+LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+
+
+def test_rule_9_a_refused_password_is_sent_once() -> None:
+    account = new_account()
+    first = begin(account).go_on(found(), refused())
+    assert str(first.error) == (
+        "the platform refused the login of 'JohnSmith' at https://eu2-cloud.acronis.com: "
+        "access_denied (Wrong login or password). "
+        "It will not be tried again for 5 minutes unless the password changes."
+    )
+    for _ in range(3):
+        again = begin(account).go_on()
+        assert isinstance(again.error, CredentialsRefused)
+        assert (again.sent, again.error.status, again.error.url) == ([], 401, f"{HOME}/{LOGIN}")
+    clock_of(account).advance(299)
+    assert begin(account).go_on().sent == []
+    clock_of(account).advance(2)
+    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+
+
+def test_rule_9_another_password_is_tried_at_once() -> None:
+    passwords = iter(["old", "old", "new"])
+    account = new_account(password=lambda: next(passwords))
+    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+    assert begin(account).go_on().paths == []
+    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    with pytest.raises(DiscoveryError):
+        hold(account, refused(), reply(500, None))
+    conversation = begin(account).go_on(found())
+    assert isinstance(conversation.error, CredentialsRefused)
+    assert conversation.paths == ["api/1/accounts"]
+
+
+def test_rule_9_two_wrong_passwords_by_turns_are_sent_once_each() -> None:
+    passwords = ["wrong", "wrong too"] * 3
+    account = new_account(password=passwords.pop)
+    sent = []
+    for results in ((found(), refused()), (found(), refused()), (), (), (), ()):
+        conversation = begin(account).go_on(*results)
+        assert isinstance(conversation.error, CredentialsRefused)
+        sent.append(len(conversation.sent))
+    assert sent == [2, 2, 0, 0, 0, 0]
+
+
+def test_rule_9_a_password_refused_during_a_pause_is_not_sent_after_it() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    first = begin(account)
+    first.send(reply(503, None))
+    assert isinstance(first.step, Sleep)
+    # One who cannot wait, on the same thread, logs in meanwhile.
+    second = begin(account)
+    assert isinstance(second.step, Wait)
+    second.send(False)
+    second.go_on(found(), refused())
+    assert isinstance(second.error, CredentialsRefused)
+    first.send(None)
+    assert isinstance(first.error, CredentialsRefused)
+
+
+def test_rule_9_a_refusal_that_is_not_final_yet_counts_at_its_data_center() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    first = begin(account)
+    second = begin(account)
+    second.send(False)  # cannot wait, and logs in as well
+    second.send(found())
+    second.send(reply(503, b""))
+    assert isinstance(second.step, Sleep)
+    first.send(refused())  # and asks now whether the account has moved
+    second.send(None)
+    assert isinstance(second.error, CredentialsRefused)
+    assert second.paths == [LOOKUP, LOGIN], "the password is not sent once more"
+
+
+def test_rule_9_a_password_is_remembered_salted() -> None:
+    accounts = [new_account(), new_account()]
+    for account in accounts:
+        begin(account).go_on(found(), refused())
+    digests = {account._refusals[0].digest for account in accounts}
+    assert len(digests) == 2
+
+
+def test_rule_9_forget_forgets_the_refusal() -> None:
+    account = new_account()
+    begin(account).go_on(found(), refused())
+    account.forget()
+    assert account.server_url is None
+    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize("error", ["totp_required", "invalid_totp", "totp_setup_required"])
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int) -> None:
+    account = new_account()
+    conversation = begin(account).go_on(found(), refused(error, "no code", status))
+    assert type(conversation.error) is TotpRequired
+    assert ("Check the secret" if error == "invalid_totp" else "Pass totp=") in str(conversation.error)
+    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (refused("access_denied", status=400), True),
+        (refused("access_denied", status=403), True),
+        (refused("invalid_grant", status=400), True),
+        (reply(401, b"<html>"), True),
+        (reply(403, b"<html>"), False),
+        (reply(400, b""), False),
+        (refused("invalid_request", status=400), False),
+        (refused("access_denied", status=500), False),
+        (reply(404, {}), False),
+    ],
+)
+def test_rule_9_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, kept: bool) -> None:
+    account = new_account()
+    error = begin(account).go_on(found(), answer).error
+    assert type(error) is (CredentialsRefused if kept else LoginError)
+    again = begin(account)
+    assert isinstance(again.step, Send) is not kept
+
+
+def test_rule_9_a_moved_accounts_old_data_center_has_not_the_last_word() -> None:
+    account = logged_in()
+    clock_of(account).advance(7201)
+    moved = hold(account, refused(), found(NEW_HOME), granted("token-2"))
+    assert [request.url for request in moved.sent] == [
+        f"{HOME}/{LOGIN}",
+        moved.sent[1].url,
+        f"{NEW_HOME}/{LOGIN}",
+    ]
+    assert moved.authorizations == ["Bearer token-2"]
+
+
+def test_rule_9_a_refusal_where_the_account_still_is_stands() -> None:
+    account = logged_in()
+    clock_of(account).advance(7201)
+    assert begin(account).go_on(refused(), found()).paths == [LOGIN, LOOKUP]
+    assert begin(account).go_on().paths == []
+
+
+def test_rule_9_refusals_are_kept_for_five_minutes() -> None:
+    passwords = ["wrong", "wrong too"]
+    account = new_account(password=passwords.pop)
+    begin(account).go_on(found(), refused())
+    clock_of(account).advance(301)
+    begin(account).go_on(found(), refused())
+    assert len(account._refusals) == 1
+
+
+def test_rule_9_a_password_that_is_in_an_error_code_changes_no_verdict() -> None:
+    conversation = begin(new_account(password="totp")).go_on(found(), refused("totp_required", "no"))
+    assert type(conversation.error) is TotpRequired
+    assert conversation.error.error == "***_required"

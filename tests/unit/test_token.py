@@ -1,0 +1,265 @@
+"""Rules 13 and 14 on the bare core: how long a token lives, and who renews it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from notary_auth import _protocol as protocol
+from notary_auth._origin import Origin
+from notary_auth._steps import Forward, Send, Wait
+from tests.core import (
+    FILES,
+    HOME,
+    answered,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hold,
+    logged_in,
+    new_account,
+    refused,
+    reply,
+)
+
+LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+
+
+@pytest.mark.parametrize(
+    ("fields", "date", "lifetime"),
+    [
+        ({"expires_on": 1_445_412_480 + 3600}, "Wed, 21 Oct 2015 07:28:00 GMT", 3600),
+        ({"expires_on": 1_445_412_480 + 3600, "expires_in": 99}, "Wed, 21 Oct 2015 07:28:00 GMT", 3600),
+        ({"expires_on": 1_445_412_480 + 3600, "expires_in": 99}, None, 99),
+        ({"expires_on": 1_445_412_480 + 3600, "expires_in": 99}, "yesterday", 99),
+        ({"expires_in": 1800}, "Wed, 21 Oct 2015 07:28:00 GMT", 1800),
+        ({"expires_in": 1800.5}, None, 1800.5),
+        ({"expires_on": 5000 + 600}, None, 600),
+        ({}, "Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ({"expires_on": None}, None, None),
+        ({"expires_on": 1_445_412_480 - 1}, "Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ({"expires_in": 0}, None, None),
+    ],
+)
+def test_rule_13_the_lifetime_is_told_by_the_servers_clock(
+    fields: dict[str, Any], date: str | None, lifetime: float | None
+) -> None:
+    answer = granted(lifetime=None, **fields)._replace(headers={"date": date} if date else {})
+    origin = Origin.of(HOME)
+    assert origin is not None
+    assert protocol.read_login(answer, origin, "JohnSmith", [], 5000) == ("Bearer token-1", lifetime, None)
+
+
+@pytest.mark.parametrize(
+    "date", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 09:28:00 +0200", "Wed, 21 Oct 2015 07:28:00 -0000"]
+)
+def test_rule_13_a_date_is_one_in_any_time_zone(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert protocol._parsed_date(date) == 1_445_412_480
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_rule_13_without_a_date_the_local_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 5000.0)
+    account = new_account()
+    hold(account, found(), granted(lifetime=None, expires_on=5600))
+    assert account.token.expires_at == clock_of(account).seconds + 600
+
+
+def test_times_are_from_here_on() -> None:
+    """Each limit to the second: what is good before it is not at it."""
+    account = logged_in()
+    clock_of(account).seconds = account.token.refresh_at
+    assert account.signature(HOME + FILES) is None
+    assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
+    clock_of(account).seconds = account.token.expires_at
+    assert hold(account, granted("token-3")).authorizations == ["Bearer token-3"]
+    conversation = begin(account)
+    clock_of(account).seconds = account.token.expires_at
+    conversation.go_on(401, granted("token-4"))  # no look-up: it had run out, and was not refused
+    assert conversation.authorizations == ["Bearer token-3", "Bearer token-4"]
+    refused_twice = hold(account, 401, found(), granted("token-5"), 401)
+    assert refused_twice.authorizations == ["Bearer token-4", "Bearer token-5"]
+    clock_of(account).advance(60)  # for which a 401 is passed on
+    assert hold(account, 401, found(), granted("token-6")).authorizations == ["Bearer token-5", "Bearer token-6"]
+    account = logged_in()
+    hold(account, answered(401, "token-1", replayable=False))
+    hold(account, found(), granted("token-2"), answered(204, None, "https://evil.example/"))
+    clock_of(account).advance(60)  # after which a token that has replaced another is like any
+    assert hold(account, 401, found(), granted("token-3")).authorizations == ["Bearer token-2", "Bearer token-3"]
+    account = new_account()
+    begin(account).go_on(found(), refused())
+    clock_of(account).advance(300)
+    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+
+
+def test_rule_13_an_unknown_lifetime_lasts_until_a_401() -> None:
+    account = new_account()
+    hold(account, found(), granted(lifetime=None))
+    clock_of(account).advance(10 * 365 * 86400)
+    assert hold(account).authorizations == ["Bearer token-1"]
+
+
+def test_rule_13_the_lifetime_counts_from_before_the_login() -> None:
+    account = new_account()
+    login = begin(account)
+    login.send(found())
+    clock_of(account).advance(50)  # a slow answer
+    login.go_on(granted(lifetime=100))
+    clock_of(account).advance(50)
+    assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
+    from notary_auth._token import clock
+
+    if sys.platform == "linux":
+        assert isinstance(clock, partial)
+        assert clock.args == (time.CLOCK_BOOTTIME,)
+    assert clock() <= clock()
+
+
+def test_rule_14_one_caller_renews_and_the_others_go_on() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    renewing = begin(account)
+    assert isinstance(renewing.step, Send)
+    for _ in range(3):
+        assert account.signature(HOME + FILES) is not None, "the warm path is open to all others"
+        assert hold(account).authorizations == ["Bearer token-1"]
+    renewing.go_on(granted("token-2"))
+    assert renewing.paths == [LOGIN]
+    assert renewing.authorizations == ["Bearer token-2"]
+    assert hold(account).authorizations == ["Bearer token-2"]
+
+
+@pytest.mark.parametrize(("lifetime", "earliest", "latest"), [(7200, 300, 225), (1000, 100, 75), (20, 2, 1.5)])
+def test_rule_14_the_renewal_is_due_in_time_and_jittered(lifetime: float, earliest: float, latest: float) -> None:
+    due = set()
+    for _ in range(50):
+        account = new_account()
+        hold(account, found(), granted(lifetime=lifetime))
+        due.add(account.token.expires_at - account.token.refresh_at)
+        assert latest - 0.001 <= account.token.expires_at - account.token.refresh_at <= earliest + 0.001
+    assert len(due) > 10
+
+
+@pytest.mark.parametrize("failure", [refused(), reply(200, b"<html>"), reply(500, b"")])
+def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
+    failure: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    answers = [failure, found()] if failure.status == 401 else [failure]
+    assert hold(account, *answers).authorizations == ["Bearer token-1"]
+    assert "not renewed" in caplog.text
+    clock_of(account).advance(29)
+    assert hold(account).authorizations == ["Bearer token-1"], "the next try waits"
+    clock_of(account).advance(2)
+    again = begin(account)  # with a login, unless it would be the refused password once more
+    assert isinstance(again.step, Forward if failure.status == 401 else Send)
+
+
+def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    renewing = begin(account)
+    step = renewing.steps.throw(ConnectionError("no route, and something secret"))
+    assert isinstance(step, Forward)
+    assert step.signature.authorization == "Bearer token-1"
+    assert "ConnectionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    conversation = hold(account, reply(503, b"", {"retry-after": "60"}))
+    assert conversation.pauses == []
+    assert conversation.authorizations == ["Bearer token-1"]
+
+
+def test_rule_14_a_renewal_that_fails_is_no_verdict_for_those_who_need_a_token() -> None:
+    """It is tried once only. Whoever waits for it, since the old token has ended meanwhile, has three tries."""
+    account = logged_in()
+    clock_of(account).advance(7200 - 1)
+    renewing = begin(account)
+    clock_of(account).advance(2)
+    waiting = begin(account)
+    assert isinstance(waiting.step, Wait)
+    renewing.send(reply(503, b""))
+    waiting.send(True)
+    assert waiting.error is None
+    first = renewing if isinstance(renewing.step, Send) else waiting
+    first.go_on(reply(503, b""), found(), granted("token-2"))
+    assert first.authorizations == ["Bearer token-2"]
+
+
+def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 200)
+    begin(account).close()
+    assert hold(account).authorizations == ["Bearer token-1"]
+    clock_of(account).advance(31)
+    assert hold(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_rule_14_a_token_that_ends_during_its_renewal_is_waited_for() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200 - 20)
+    renewing = begin(account)
+    clock_of(account).advance(30)
+    other = begin(account)
+    assert isinstance(other.step, Wait)
+    renewing.go_on(granted("token-2"))
+    other.send(True)
+    assert other.go_on().authorizations == ["Bearer token-2"]
+
+
+def test_rule_14_a_token_that_is_put_off_is_not_taken_for_a_new_one() -> None:
+    """One reads the clock just before the token's end, and puts its renewal off just after it."""
+    account = logged_in()
+    clock = clock_of(account)
+    clock.seconds = account.token.expires_at
+    leader, waiting = begin(account), begin(account)
+    assert isinstance(waiting.step, Wait)
+    account.token = account.token.postponed(clock.seconds - 0.001)
+    leader.close()
+    waiting.send(True)
+    assert isinstance(waiting.step, Send), "logs in, and does not go out with a token that has ended"
+
+
+def test_rule_14_the_same_token_again_makes_no_loop() -> None:
+    account = logged_in()
+    end = account.token.expires_at
+    clock_of(account).advance(7200 - 200)
+    logins = 0
+    while account.now() < end + 100:
+        conversation = begin(account)
+        if isinstance(conversation.step, Send):
+            logins += 1
+            conversation.go_on(granted("token-1", end - account.now()))
+        else:
+            conversation.go_on()
+        clock_of(account).advance(0.1)
+    assert 1 <= logins <= 6
+
+
+@pytest.mark.parametrize("lifetime", [-5, 0, 1e-9])
+def test_rule_14_an_expired_token_makes_no_loop(lifetime: float) -> None:
+    account = new_account()
+    first = hold(account, found(), granted(lifetime=lifetime))
+    assert first.paths == [LOOKUP, LOGIN]
+    assert first.authorizations == ["Bearer token-1"]
+    if lifetime <= 0:
+        clock_of(account).advance(60)
+        assert hold(account).authorizations == ["Bearer token-1"], "it serves until it is refused"

@@ -1,0 +1,289 @@
+"""Rules 15 and 16 on the bare core: what a 401 means."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pytest
+
+from notary_auth import (
+    Account,
+)
+from notary_auth._origin import Origin
+from notary_auth._steps import Answer, Forward, Send, Wait
+from notary_auth._token import NO_TOKEN
+from tests.core import (
+    FILES,
+    HOME,
+    NEW_HOME,
+    PASSWORD,
+    Clock,
+    Conversation,
+    answered,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hold,
+    logged_in,
+    new_account,
+)
+
+LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+
+
+def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> None:
+    account = logged_in()
+    conversation = begin(account)
+    account.forget()
+    conversation.go_on(401, found(), granted("token-2"))
+    assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_rule_15_a_refused_token_is_replaced_once() -> None:
+    account = logged_in()
+    conversation = hold(account, 401, found(), granted("token-2"), 200)
+    assert conversation.paths == [LOOKUP, LOGIN]
+    assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_rule_15_a_token_that_is_no_longer_current_costs_no_login() -> None:
+    account = logged_in()
+    hold(account, found(), granted("token-2"), answer=answered(401, "token-1"))
+    late = hold(account, answer=answered(401, "token-1"))
+    assert late.sent == []
+    assert late.authorizations == ["Bearer token-2"]
+
+
+def test_rule_15_any_number_of_requests_in_flight_cause_one_login() -> None:
+    account = logged_in()
+    in_flight = [begin(account, answer=answered(401, "token-1")) for _ in range(50)]
+    in_flight[0].go_on(found(), granted("token-2"))
+    for conversation in in_flight[1:]:
+        assert isinstance(conversation.step, Wait)
+        conversation.send(True)
+        conversation.go_on()
+        assert conversation.sent == []
+        assert conversation.authorizations == ["Bearer token-2"]
+
+
+def test_rule_15_a_401_on_a_fresh_token_is_the_callers() -> None:
+    account = logged_in()
+    first = hold(account, 401, found(), granted("token-2"), 401)
+    assert first.paths == [LOOKUP, LOGIN]
+    for _ in range(3):
+        assert hold(account, 401).sent == []
+    stale = hold(account, 200, answer=answered(401, "token-1"))
+    assert stale.authorizations == ["Bearer token-2"], "that is another matter"
+    clock_of(account).advance(59)
+    assert hold(account, 401).sent == []
+    clock_of(account).advance(2)
+    assert hold(account, 401, found(), granted("token-3")).authorizations == ["Bearer token-2", "Bearer token-3"]
+
+
+def test_rule_15_those_who_waited_for_the_fresh_token_do_not_log_in_again() -> None:
+    account = logged_in()
+    first, second = (begin(account, answer=answered(401, "token-1")) for _ in range(2))
+    first.send(found())
+    first.send(granted("token-2"))
+    second.send(True)
+    assert isinstance(second.step, Forward)
+    assert second.go_on(401).sent == []
+    assert first.go_on(401).paths == [LOOKUP, LOGIN]
+
+
+def test_rule_15_a_fresh_token_that_ran_out_on_its_way_is_replaced() -> None:
+    account = logged_in()
+    conversation = begin(account, answer=answered(401, "token-1"))
+    conversation.send(found())
+    conversation.send(granted("token-2", lifetime=2))
+    clock_of(account).advance(3)  # a slow network, a busy machine
+    conversation.go_on(401, granted("token-3"))
+    assert conversation.authorizations == ["Bearer token-2", "Bearer token-3"]
+    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4", "no pause"
+
+
+def test_rule_15_a_fresh_token_that_another_caller_replaced_says_nothing() -> None:
+    account = logged_in()
+    conversation = begin(account, answer=answered(401, "token-1"))
+    conversation.send(found())
+    conversation.send(granted("token-2"))
+    account.forget()
+    hold(account, found(), granted("token-3"))
+    assert conversation.go_on(401).authorizations == ["Bearer token-2", "Bearer token-3"]
+
+
+def test_rule_15_a_token_that_has_been_seen_to_work_is_not_doubted() -> None:
+    account = logged_in()
+    assert hold(account, 401, found(), granted("token-2")).authorizations[-1] == "Bearer token-2"
+    assert hold(account, 401, found(), granted("token-3")).authorizations[-1] == "Bearer token-3", "revoked again"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minute(seed: int) -> None:
+    """A data center that answers 401 to everything is not stormed, in whatever order the answers come in."""
+    account = logged_in()
+    dice = random.Random(seed)
+    crowd = [begin(account) for _ in range(50)]
+    logins = 0
+    for _ in range(3000):
+        index = dice.randrange(len(crowd))
+        each = crowd[index]
+        match each.step:
+            case Send(request) if request.method == "POST":
+                logins += 1
+                each.send(granted(f"token-{logins + 1}"))
+            case Send():
+                each.send(found())
+            case Wait():
+                each.send(True)
+            case Forward(signature):
+                each.send(Answer(401, HOME + FILES, signature.authorization, replayable=True))
+            case None:
+                crowd[index] = begin(account)
+        clock_of(account).advance(0.01)
+    assert logins == 1
+
+
+def test_rule_15_only_the_token_that_replaces_a_refused_one_is_doubted() -> None:
+    account = logged_in()
+    hold(account, 401, found(), granted("token-2"))
+    clock_of(account).advance(7200 - 100)
+    renewing = begin(account)
+    renewing.send(granted("token-3"))
+    assert isinstance(renewing.step, Forward)  # and nobody has seen it work yet
+    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4"
+
+
+def test_rule_15_a_gateways_error_is_not_seen_as_working() -> None:
+    account = logged_in()
+    hold(account, 401, found(), granted("token-2"), 500)
+    assert hold(account, 401).sent == [], "still doubted"
+
+
+def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
+    """Not by the doubts that another thread has about the next one."""
+    account = logged_in()
+    late = begin(account)
+    clock = clock_of(account)
+
+    class Preempted(Clock):
+        """Whoever looks at it for the first time is overtaken by another thread, which gets a new token."""
+
+        def __call__(self) -> float:
+            if account.now is self:
+                account.now = clock
+                other = threading.Thread(target=replace)
+                other.start()
+                other.join(0.5)
+                threads.append(other)
+            return clock()
+
+    def replace() -> None:
+        other = begin(account, answer=old)
+        if isinstance(other.step, Send):  # else it comes too late
+            other.send(found())
+            other.send(granted("token-2"))
+        replaced.append(other)
+
+    threads: list[threading.Thread] = []
+    replaced: list[Conversation] = []
+    old = answered(401, "token-1")
+    account.now = Preempted()
+    late.send(old)
+    for thread in threads:
+        thread.join()
+    assert late.step is not None, "it is replayed"
+
+
+def test_rule_15_a_moved_account_is_followed() -> None:
+    account = logged_in()
+    conversation = hold(account, 401, found(NEW_HOME), granted("token-2"), 200)
+    assert [signature.origin for signature in conversation.signatures] == [Origin.of(HOME), Origin.of(NEW_HOME)]
+    assert account.server_url == NEW_HOME
+    # Requests that were under way to the old one, or are still addressed to it, are looked after as well.
+    late = hold(account, answer=answered(401, "token-1"))
+    assert late.signatures == [("Bearer token-2", Origin.of(NEW_HOME))]
+    assert hold(account, url=HOME + FILES).signatures == late.signatures
+
+
+def test_rule_15_a_401_after_a_redirect_to_the_data_center_gets_a_signature() -> None:
+    account = logged_in()
+    unsigned = answered(401, None)
+    assert hold(account, unsigned, url="https://elsewhere.example/").authorizations == [None, "Bearer token-1"]
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 500])
+def test_rule_15_other_answers_are_the_callers(status: int) -> None:
+    assert len(hold(logged_in(), status).signatures) == 1
+
+
+def test_rule_15_a_token_that_is_dropped_at_the_last_moment_leaves_no_request_unsigned() -> None:
+    class Vanishing(Account):
+        """Its token is dropped by another thread as soon as it was looked at once after the login."""
+
+        looks = 0
+        current = NO_TOKEN
+
+        @property
+        def token(self) -> Any:
+            self.looks -= 1
+            if self.looks == 0:
+                found_token, self.current = self.current, NO_TOKEN
+                return found_token
+            return self.current
+
+        @token.setter
+        def token(self, token: Any) -> None:
+            self.current = token
+
+        def _together(self, *arguments: Any) -> Any:
+            yield from super()._together(*arguments)
+            self.looks = 1
+
+    account = Vanishing("JohnSmith", PASSWORD)
+    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+def test_rule_15_a_header_that_somebody_rewrites_makes_no_loop() -> None:
+    account = logged_in()
+    rewritten = answered(401, "of-somebody-else")
+    assert len(hold(account, *[rewritten] * 4).signatures) == 4
+
+
+def test_rule_15_forgetting_during_a_login_leaves_an_account_that_knows_its_401s() -> None:
+    account = new_account()
+    login = begin(account)
+    login.send(found())
+    account.forget()
+    login.go_on(granted())
+    assert account.server_url == HOME
+    assert hold(account, 401, found(), granted("token-2")).authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_rule_16_a_body_that_cannot_be_sent_again_is_not() -> None:
+    account = logged_in()
+    conversation = hold(account, answered(401, "token-1", replayable=False))
+    assert conversation.sent == []
+    assert len(conversation.signatures) == 1
+    assert hold(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_rule_16_bodies_that_cannot_be_sent_again_cause_one_login_a_minute() -> None:
+    """A platform that answers 401 to every upload, whatever its token, is not asked for one each time."""
+    account = logged_in()
+    logins = 0
+    for upload in range(12):
+        conversation = begin(account)
+        if isinstance(conversation.step, Send):
+            logins += 1
+            conversation.send(found())
+            conversation.send(granted(f"token-{upload}"))
+        assert isinstance(conversation.step, Forward)
+        header = conversation.step.signature.authorization
+        conversation.send(Answer(401, HOME + FILES, header, replayable=False))
+        assert conversation.step is None
+        clock_of(account).advance(10)
+    assert logins == 2
