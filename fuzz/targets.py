@@ -17,10 +17,22 @@ from urllib.parse import urlsplit
 import httpx
 import urllib3
 
-from notary_auth import Account, DiscoveryError, LoginError, NotaryAuthError, _account
-from notary_auth._origin import Origin
-from notary_auth._steps import Answer, Call, Forward, Reply, Send, Sleep, Wait
+from notary_auth import Account, DiscoveryError, LoginError, NotaryAuthError
 from tests.clients import CLIENTS
+from tests.core import (
+    CLOUD,
+    Answer,
+    Call,
+    Forward,
+    Origin,
+    Reply,
+    Send,
+    Sleep,
+    Wait,
+    current_login,
+    steps_of,
+    token_of,
+)
 from tests.dry import visit
 from tests.hostile import HOME, PASSWORD, HostilePlatform
 
@@ -37,7 +49,7 @@ def replies(data: bytes) -> None:
     """
     left = [_reply(part) for part in data.split(b"\0")]
     account = Account("JohnSmith", PASSWORD, totp=lambda: CODE)
-    steps = account.conversation(f"{account.cloud_url}/x")
+    steps = steps_of(account, f"{account.cloud_url}/x")
     result: Any = None
     sent = 0
     try:
@@ -63,10 +75,10 @@ def replies(data: bytes) -> None:
                         200, f"{signature.origin or account.cloud_url}/x", signature.authorization, True
                     )
     except StopIteration:
-        assert account.token.authorization, "over, and not logged in"
+        assert token_of(account).authorization, "over, and not logged in"
     except NotaryAuthError as error:
         _check_error(error, str(account.server_url))
-    assert account._flights._runway.flight is None
+    assert current_login(account) is None
 
 
 def _reply(part: bytes) -> Reply:
@@ -81,7 +93,7 @@ def _reply(part: bytes) -> Reply:
 
 
 def _check_token(account: Account) -> None:
-    token = account.token
+    token = token_of(account)
     assert re.fullmatch(r"Bearer [A-Za-z0-9._~+/-]+=*", token.authorization, re.ASCII)
     assert 0 < token.refresh_at <= token.expires_at, "not a number, or before all time"
     home = token.data_center
@@ -145,7 +157,7 @@ def redirects(data: bytes) -> None:
     chain = [line.decode("utf-8", "surrogateescape") for line in data[1:].split(b"\n")[:8]]
     platform = HostilePlatform(chain, status)
     auth = client.adapter.NotaryAuth("JohnSmith", PASSWORD)
-    visit(client, auth, [f"{HOME}/x", f"{_account.CLOUD_URL}/x", chain[0]], platform, follow=True)
+    visit(client, auth, [f"{HOME}/x", f"{CLOUD}/x", chain[0]], platform, follow=True)
     assert platform.leaks() == []
 
 

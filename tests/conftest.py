@@ -9,6 +9,7 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, Client
+from .core import cheapen_scrypt
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,6 +22,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """For tests that try thousands of things, and would log as many warnings."""
     caplog.set_level(logging.CRITICAL, "notary_auth")
+
+
+@pytest.fixture(autouse=True)
+def cheap_scrypt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scrypt costs its real price only where that is the subject."""
+    if "real_scrypt" not in request.keywords:
+        cheapen_scrypt(monkeypatch)
 
 
 @pytest.fixture

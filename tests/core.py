@@ -1,25 +1,97 @@
-"""For tests of the bare core: conversations performed by hand, without sockets, on a clock that the test moves.
+"""The seam between the tests and the inside of the library: the only file here that names anything private.
 
-This is no double of the platform (the sandbox is the one there is): a test says itself what each control call is
+A redesign of the library changes this file and leaves the tests as they are; `test_seam.py` keeps it so. It has
+
+* what an adapter sees: steps, requests, replies, and the questions that an account answers;
+* conversations performed by hand, without sockets, on a clock that the test moves;
+* the parts of the core and of the wire protocol, for the tests of a part alone;
+* the inside of an account, a store and the sandbox, by what a test wants to know of it or do to it.
+
+This is no double of the platform (the sandbox is the only one): a test says itself what each control request is
 answered with, reply by reply.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
 
-from notary_auth import Account, NotaryAuthError
-from notary_auth._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Step, Steps, Wait
+import pytest
+
+from notary_auth import Account, CredentialsRefused, NotaryAuthError
+from notary_auth import _account as account_module
+from notary_auth import _extras as extras_module
+from notary_auth import _fleet as store_module
+from notary_auth import _protocol as protocol_module
+from notary_auth import _requests_family as session_module
+from notary_auth import _sealed as seal_module
+from notary_auth import _token as token_module
+from notary_auth._account import FLEET_PATIENCE as STORE_LOCK_TIMEOUT
+from notary_auth._account import LOST_LEADERS as MAX_LOST_LEADERS
+from notary_auth._account import PATIENCE as LEADER_TIMEOUT
+from notary_auth._account import REFUSAL_KEPT as REFUSAL_TTL
+from notary_auth._account import REPLAYS as MAX_REPLAYS
+from notary_auth._account import TRIES as MAX_ATTEMPTS
+from notary_auth._account import WAIT_SLICE as LIVENESS_INTERVAL
+from notary_auth._adapter import Adapter
+from notary_auth._flight import Caller, Flight, Flights, leading
+from notary_auth._origin import Origin
+from notary_auth._protocol import PIECE as CHUNK_SIZE
+from notary_auth._protocol import (
+    REPLY_LIMIT,
+    RETRIED,
+    Body,
+    flaw_of_text,
+    login_request,
+    pause_before,
+    read_login,
+    read_lookup,
+)
+from notary_auth._protocol import _parsed_date as parse_date
+from notary_auth._sealed import RecordError, Seal
+from notary_auth._secret import Bearer, Document, Secret, drop_frames
+from notary_auth._steps import (
+    UNSIGNED,
+    Answer,
+    Call,
+    Forward,
+    Reply,
+    Request,
+    Send,
+    Signature,
+    Sleep,
+    Step,
+    Steps,
+    Wait,
+)
+from notary_auth._token import Token, clock
+from notary_auth._waiting import _ThreadBell as ThreadBell
+from notary_auth._waiting import aperform, current_caller, perform
+from notary_auth.sandbox import Sandbox
+from notary_auth.sandbox._platform import HOSTS
+from notary_auth.sandbox._server import ADDRESS
+from notary_auth.sandbox._server import _listen as listen
+from notary_auth.stores import MemoryStore
 
 CLOUD = "https://cloud.acronis.com"
 HOME = "https://eu2-cloud.acronis.com"
 NEW_HOME = "https://us5-cloud.acronis.com"
 FILES = "/api/notary/v2/stored-files"
 PASSWORD = "qwe123QWE"
+LIBRARY = str(Path(account_module.__file__).parent)
+
+
+# Conversations by hand
 
 
 class Clock:
@@ -41,9 +113,9 @@ def new_account(**arguments: Any) -> Account:
 
 
 def clock_of(account: Account) -> Clock:
-    clock = account.now
-    assert isinstance(clock, Clock)
-    return clock
+    found_clock = account.now
+    assert isinstance(found_clock, Clock)
+    return found_clock
 
 
 def reply(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> Reply:
@@ -102,9 +174,20 @@ class Conversation:
                 self.pauses.append(seconds)
         return self.step
 
+    def throw(self, error: Exception) -> Step | None:
+        """Let the client's own error come in place of a result. Returns the next step."""
+        self.step = self.context.run(self.steps.throw, error)
+        return self.step
+
     def close(self) -> None:
         self.context.run(self.steps.close)
         self.step = None
+
+    def perform_calls(self) -> Step | None:
+        """Perform what may block, up to another step. Returns that."""
+        while isinstance(self.step, Call):
+            self.send(self.step.function())
+        return self.step
 
     def go_on(self, *results: Any) -> Conversation:
         """Perform steps to the end, with `results` for control calls and answers to the user's request.
@@ -120,7 +203,7 @@ class Conversation:
                     assert left, f"unexpected control call: {request}"
                     step = self.send(left.pop(0))
                 case Forward(signature):
-                    step = self.send(self._answer(signature, left.pop(0) if left else 200))
+                    step = self.send(self.answer_to(signature, left.pop(0) if left else 200))
                 case Sleep():
                     step = self.send(None)
                 case Call(function):
@@ -130,7 +213,8 @@ class Conversation:
         assert not left, f"not asked for: {left}"
         return self
 
-    def _answer(self, signature: Signature, result: Any) -> Answer:
+    def answer_to(self, signature: Signature, result: Any) -> Answer:
+        """What a request with this signature is answered with; an int stands for a status."""
         if isinstance(result, Answer):
             return result
         url = f"{signature.origin or HOME}{FILES}"
@@ -146,10 +230,40 @@ class Conversation:
         return [request.url.split("/", 3)[3].partition("?")[0] for request in self.sent]
 
 
-def begin(account: Account, url: str = CLOUD + FILES, answer: Answer | None = None) -> Conversation:
-    conversation = Conversation(account.conversation(url, answer))
+def steps_of(account: Account, url: str, answer: Answer | None = None) -> Steps[None]:
+    """The steps of a request; with `answer`, of one that was sent before and answered so."""
+    return account.conversation(url, answer)
+
+
+def begin(
+    account: Account,
+    url: str = CLOUD + FILES,
+    answer: Answer | None = None,
+    *,
+    context: Context | None = None,
+) -> Conversation:
+    """A request's conversation up to its first step; in a context of its own, or in another caller's."""
+    conversation = Conversation(steps_of(account, url, answer), context or copy_context())
     conversation.start()
     return conversation
+
+
+def begin_log_out(account: Account) -> Conversation:
+    conversation = Conversation(account.farewell())
+    conversation.start()
+    return conversation
+
+
+def log_out(account: Account, *results: Any) -> Conversation:
+    """A whole logout. Raises nothing: what went wrong is its `error`."""
+    conversation = begin_log_out(account).go_on(*results)
+    assert not conversation.signatures
+    return conversation
+
+
+def cached_signature(account: Account, url: str) -> Signature | None:
+    """The warm path: what a request needs nothing but to be signed with, else None."""
+    return account.signature(url)
 
 
 def hold(account: Account, *results: Any, url: str = CLOUD + FILES, answer: Answer | None = None) -> Conversation:
@@ -169,3 +283,396 @@ def logged_in(**arguments: Any) -> Account:
 
 def answered(status: int, token: str | None, url: str = HOME + FILES, replayable: bool = True) -> Answer:
     return Answer(status, url, token and f"Bearer {token}", replayable)
+
+
+# The inside of an account
+
+
+class RememberedRefusal(NamedTuple):
+    """A password that was refused, as an account remembers it: by a salted digest."""
+
+    salt: bytes
+    digest: bytes
+    until: float  # seconds of the account's clock
+    error: CredentialsRefused
+
+
+def now(account: Account) -> float:
+    """Seconds on the account's clock."""
+    return account.now()
+
+
+def set_clock(account: Account, seconds: Callable[[], float]) -> None:
+    account.now = seconds
+
+
+def advance(account: Account, seconds: float) -> None:
+    """Let time go by for this account only, whatever its clock is."""
+    before = account.now
+    if isinstance(before, Clock):
+        before.advance(seconds)
+    else:
+        account.now = lambda: before() + seconds
+
+
+def token_of(account: Account) -> Token:
+    """The current token."""
+    return account.token
+
+
+def make_token_due(account: Account) -> None:
+    """Let the current token be due for its refresh."""
+    account.token.refresh_at = 0.0
+
+
+def make_token_expired(account: Account) -> None:
+    account.token.refresh_at = account.token.expires_at = 0.0
+
+
+def postpone_refresh(account: Account, moment: float) -> None:
+    """Do what a caller does that finds the token due at this moment: push its refresh back."""
+    account.token = account.token.postponed(moment)
+
+
+def send_token_to(account: Account, host: str) -> None:
+    """Break rule 4: let this host pass for the data center that the token is good at."""
+    token = account.token
+    assert token.data_center is not None
+    token.data_center = token.data_center._replace(host=host)
+    token.prefix = f"{token.data_center}/"
+
+
+def arguments_of(account: Account) -> dict[str, Any]:
+    """The arguments that build an equal account."""
+    return account.arguments()
+
+
+def is_logged_in(account: Account) -> bool:
+    return account.is_logged_in
+
+
+def lookup_is_due(account: Account) -> bool:
+    return account._lookup_due
+
+
+def current_login(account: Account) -> Flight | None:
+    """The login that is under way, whoever leads it."""
+    return account._flights._runway.flight
+
+
+def places_that_wait(login: Flight) -> int:
+    """In how many places somebody waits for a login: all threads are one, each event loop is one."""
+    return len(login._bells)
+
+
+def tasks_that_wait(login: Flight) -> int:
+    """How many tasks of the one asyncio loop that waits are still in line."""
+    (bell,) = login._bells.values()
+    return len(bell._waiting)  # type: ignore[attr-defined]
+
+
+def until_somebody_waits(account: Account, seconds: float = 30) -> None:
+    """Return when somebody waits for the login that is under way."""
+    deadline = time.monotonic() + seconds
+    while (login := current_login(account)) is None or not places_that_wait(login):
+        assert time.monotonic() < deadline, "nobody waits for a login"
+        time.sleep(0.002)
+
+
+def logins_led_in(context: Context) -> tuple[Flight, ...]:
+    """The logins that whatever runs in this context is a part of (rule 8)."""
+    return context.run(leading.get)
+
+
+def remembered_refusals(account: Account) -> list[RememberedRefusal]:
+    return [RememberedRefusal(each.salt, each.digest, each.until, each.error) for each in account._refusals]
+
+
+def lock_of(account: Account) -> AbstractContextManager[bool]:
+    """The lock of the account's state."""
+    return account._flights.lock
+
+
+def is_lock_held(account: Account) -> bool:
+    """Whether this very thread holds the lock of the account's state."""
+    lock: Any = account._flights.lock
+    return bool(lock._is_owned())
+
+
+def forbid_lock(account: Account) -> None:
+    """Let everybody fail who reaches for the lock of the account's state."""
+    account._flights = None  # type: ignore[assignment]
+
+
+def parts_of(account: Account) -> str:
+    """The reprs of an account and of what it consists of."""
+    token = account.token
+    return repr([account, account._flights, token, token.here, token.there])
+
+
+def inside_of(account: Account) -> str:
+    """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
+    return parts_of(account) + repr([vars(account), vars(account._flights)])
+
+
+def record_in_store(account: Account) -> str:
+    """What a debugger shows of the record that the account's store holds, while a login is busy with it."""
+    transaction = account._fleet.last_turn()
+    steps = transaction.load()
+    step = next(steps)
+    assert isinstance(step, Call)
+    with pytest.raises(StopIteration):
+        steps.send(step.function())
+    assert transaction.shared is not None
+    return repr([transaction.shared, vars(transaction), transaction.seal])
+
+
+def lock_in_store(account: Account, store: Any, password: str) -> Any:
+    """The lock that the account's logins take in a store."""
+    return store.lock(Seal(account.username, Secret(password), account.cloud_url).name, 30)
+
+
+# What a test changes for its own time
+
+
+Patch = pytest.MonkeyPatch
+
+
+@contextmanager
+def calling_as(caller: Caller) -> Iterator[None]:
+    """Let this caller call the core, and leave nothing to chance: an order happens the same way each time."""
+    replaced = [
+        (account_module, "current_caller", lambda: caller),
+        (account_module, "random", lambda: 0.5),
+        (token_module, "uniform", lambda low, high: (low + high) / 2),
+    ]
+    before = [getattr(module, name) for module, name, _ in replaced]
+    for module, name, value in replaced:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name, _), value in zip(replaced, before, strict=True):
+            setattr(module, name, value)
+
+
+def cheapen_scrypt(patch: Patch) -> None:
+    """Let a key cost a millisecond, and not a third of a second."""
+    patch.setattr(seal_module, "SCRYPT_COST", 2**10)
+
+
+def scrypt_parameters() -> tuple[int, int, int]:
+    """Cost, block size and passes."""
+    return seal_module.SCRYPT_COST, seal_module.SCRYPT_BLOCK, seal_module.SCRYPT_PASSES
+
+
+def note_seals(patch: Patch, made: list[str]) -> None:
+    """Add the user name of each seal that is made to `made`."""
+
+    class Noted(Seal):
+        def __init__(self, *arguments: Any) -> None:
+            made.append(arguments[0])
+            super().__init__(*arguments)
+
+    patch.setattr(seal_module, "Seal", Noted)
+
+
+def fail_seals(patch: Patch, error: type[BaseException]) -> None:
+    """Let no key be made."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    patch.setattr(seal_module, "Seal", fail)
+
+
+def interrupt_sealing(patch: Patch) -> None:
+    """Raise a KeyboardInterrupt where a record is being sealed."""
+
+    patch.setattr(seal_module.os, "urandom", _interrupt)
+
+
+def outlive_leases(patch: Patch, seconds: float) -> None:
+    """Let so much time go by for those who hold a lease."""
+    real = store_module.clock
+    patch.setattr(store_module, "clock", lambda: real() + seconds)
+
+
+def forbid_locks_without_store(patch: Patch) -> None:
+    """Let accounts that have no store fail if they take a lock that they share with others."""
+    patch.setattr(store_module.NO_TURN, "_ending", None)
+
+
+def forget_every_refusal(patch: Patch) -> None:
+    """Break rule 9: no account remembers what was refused."""
+    patch.setattr(Account, "_refusal_of", lambda *_: None)
+
+
+def look_after_leaders_every(patch: Patch, seconds: float) -> None:
+    patch.setattr(account_module, "WAIT_SLICE", seconds)
+
+
+def shorten_store_lock_timeout(seconds: float) -> None:
+    """For a process of its own: wait no longer than that for another process's login."""
+    account_module.Account._log_in.__defaults__ = (MAX_ATTEMPTS, seconds)
+
+
+def warn_of_origins(patch: Patch, count: int) -> None:
+    """Remember no more foreign origins than that."""
+    patch.setattr(account_module, "WARNED_ORIGINS", count)
+
+
+def set_control_timeout(patch: Patch, connect: float, read: float) -> None:
+    """The time-outs of control requests of requests and niquests, in seconds."""
+    patch.setattr(session_module, "TIMEOUT", (connect, read))
+
+
+def shorten_pauses(patch: Patch) -> None:
+    """Let nobody wait out a Retry-After or a pause between two attempts."""
+    patch.setattr(protocol_module, "RETRY_AFTER_LIMIT", 0.05)
+    patch.setattr(protocol_module, "pause_before", lambda *_: 0.01)
+
+
+def hide_modules(patch: Patch, *names: str) -> None:
+    """Let these modules look as if nobody had installed them; without names, all."""
+    real = extras_module.find_spec
+    patch.setattr(extras_module, "find_spec", lambda name: None if name in (names or (name,)) else real(name))
+
+
+def interrupt_demo(patch: Patch) -> None:
+    """Let the demo be interrupted as soon as it runs."""
+    patch.setattr("notary_auth.sandbox._demo.run", _interrupt)
+
+
+def interrupt_sandbox(patch: Patch) -> None:
+    """Let ``notary-auth sandbox`` be interrupted as soon as it serves."""
+    patch.setattr("notary_auth.sandbox._command.wait_for_ever", _interrupt)
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def make_default_cloud(patch: Patch, url: str) -> None:
+    """Make this the default of ``cloud_url``, which is bound in the constructors' signatures."""
+    for kind in (Account, Adapter, session_module.SessionAdapter):
+        constructor: Any = inspect.unwrap(kind.__init__)  # type: ignore[misc]
+        patch.setitem(constructor.__kwdefaults__, "cloud_url", url)
+
+
+def clock_on(system: str) -> tuple[str | None, bool, bool]:
+    """The clock of tokens where ``sys.platform`` says this.
+
+    Returns its name in `time`, None for another function; whether it is `time.monotonic`; and whether it runs.
+    """
+    program = f"""
+import json, sys, time
+sys.platform = {system!r}
+from notary_auth._token import clock
+names = {{getattr(time, name): name for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)}}
+print(json.dumps([names[clock.args[0]] if hasattr(clock, "args") else None, clock is time.monotonic, clock() > 0]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    name, is_monotonic, runs = json.loads(done.stdout)
+    return name, is_monotonic, runs
+
+
+# At any line of the library's own code
+
+
+@contextmanager
+def at_line(number: int, do: Callable[[], None]) -> Iterator[list[str]]:
+    """Call `do` where this thread comes to this line of all the library's that it executes.
+
+    Yields a list that has the line's place once it was come to. What `do` raises is raised there.
+    """
+    lines = 0
+    reached: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if not frame.f_code.co_filename.startswith(LIBRARY):
+            return None
+        if event == "line":
+            lines += 1
+            if lines == number + 1:
+                reached.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+                do()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield reached
+    finally:
+        sys.settrace(before)
+
+
+# The inside of stores and of the sandbox
+
+
+def leases_of(store: MemoryStore) -> int:
+    """How many locks of a MemoryStore somebody holds."""
+    return len(store._leases)
+
+
+def guard_of(store: MemoryStore) -> AbstractContextManager[bool]:
+    """What a MemoryStore holds while it hands out a lock."""
+    return store._guard
+
+
+def let_anybody_release(patch: Patch) -> None:
+    """Break MemoryStore's locks: who does not hold one can give it back."""
+
+    def release(lock: Any) -> None:
+        lock._store._leases.pop(lock._name, None)
+
+    patch.setattr("notary_auth.stores._MemoryLock.release", release)
+
+
+def tokens_of(notary: Sandbox) -> list[str]:
+    """The access tokens that the sandbox takes at present."""
+    return list(notary._platform.tokens)
+
+
+def stored_sizes(notary: Sandbox) -> set[int]:
+    """The sizes in bytes of all files that were uploaded to the sandbox."""
+    return {file.size for files in notary._platform.files.values() for file in files}
+
+
+def faults_left(notary: Sandbox) -> int:
+    """How many answers that were set by `answer_next` nobody has asked for yet."""
+    return len(notary.faults._next)
+
+
+def limit_uploads(patch: Patch, size: int) -> None:
+    """The largest file, in bytes, that the sandbox stores."""
+    patch.setattr("notary_auth.sandbox._platform.LARGEST_FILE", size)
+
+
+def limit_stop(patch: Patch, seconds: float) -> None:
+    """How long a sandbox that stops waits for answers under way."""
+    patch.setattr("notary_auth.sandbox._server.STOP_LIMIT", seconds)
+
+
+def open_hosts(notary: Sandbox, opened: ExitStack) -> tuple[Any, str, list[int]]:
+    """Open a sandbox's sockets for another server than its own.
+
+    Returns the application to be served, the file with certificate and key, and the sockets' descriptors, which
+    are the server's to close.
+    """
+    certificate = notary._certificate(opened)
+    descriptors = []
+    for host in HOSTS:
+        listener = opened.enter_context(listen(0, 0))
+        port = listener.getsockname()[1]
+        notary._platform.hosts[port] = host
+        notary._platform.urls[host] = f"https://{ADDRESS}:{port}"
+        descriptors.append(listener.detach())
+    opened.callback(notary._platform.close)
+    return notary._platform.app, certificate, descriptors
+
+
+def set_running(notary: Sandbox, running: ExitStack) -> None:
+    """Let `stop` close this."""
+    notary._running = running

@@ -10,8 +10,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from notary_auth.sandbox import Sandbox
-from notary_auth.sandbox._platform import HOSTS
-from notary_auth.sandbox._server import ADDRESS, _listen
+
+from .core import open_hosts, set_running
 
 
 class Http2Sandbox(Sandbox):
@@ -19,22 +19,16 @@ class Http2Sandbox(Sandbox):
 
     def start(self) -> Http2Sandbox:
         with ExitStack() as opened:
-            certificate = self._certificate(opened)
+            application, certificate, descriptors = open_hosts(self, opened)
             config = Config()
             config.certfile = config.keyfile = certificate
             config.errorlog = None
-            config.bind = []
-            for host in HOSTS:
-                listener = opened.enter_context(_listen(0, 0))
-                port = listener.getsockname()[1]
-                self._platform.hosts[port] = host
-                self._platform.urls[host] = f"https://{ADDRESS}:{port}"
-                config.bind.append(f"fd://{listener.detach()}")
+            config.bind = [f"fd://{descriptor}" for descriptor in descriptors]
             loop = asyncio.new_event_loop()
             stopping = asyncio.Event()
             thread = threading.Thread(
                 target=loop.run_until_complete,
-                args=(serve(self._platform.app, config, shutdown_trigger=stopping.wait),),  # type: ignore[arg-type]
+                args=(serve(application, config, shutdown_trigger=stopping.wait),),  # type: ignore[arg-type]
                 daemon=True,
             )
             thread.start()
@@ -44,7 +38,6 @@ class Http2Sandbox(Sandbox):
                 thread.join()
                 loop.close()
 
-            opened.callback(self._platform.close)
             opened.callback(stop)
-            self._running = opened.pop_all()
+            set_running(self, opened.pop_all())
         return self

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from notary_auth._command_line import main
+from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import users_store
+
+from .core import hide_modules, tokens_of
 
 ROOT = Path(__file__).parent.parent
 LOGIN, REVOKE, LOOKUP = "/api/2/idp/token", "/api/2/idp/revoke_token", "/api/1/accounts"
@@ -275,7 +277,7 @@ def test_a_logout_revokes_what_earlier_runs_have_stored(terminal: Terminal) -> N
     ended = terminal.run("logout")
     assert ended == (0, "", "")
     assert terminal.notary.count("revoke") == 1
-    assert token not in terminal.notary._platform.tokens
+    assert token not in tokens_of(terminal.notary)
     assert terminal.run("logout").status == 0
     assert terminal.notary.count("revoke") == 1
 
@@ -443,5 +445,5 @@ def test_without_a_home_nothing_is_kept(
 
 @pytest.mark.parametrize("missing", ["cryptography", "filelock", "platformdirs"])
 def test_without_one_part_of_the_extra_there_is_no_store(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None if name == missing else object())
+    hide_modules(monkeypatch, missing)
     assert users_store() is None

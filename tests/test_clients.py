@@ -33,6 +33,7 @@ from notary_auth import (
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, HTTPX, Client, HttpxAsync, in_threads
+from .core import advance, lock_of, token_of, until_somebody_waits
 
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
 
@@ -271,8 +272,7 @@ def test_rule_7_a_leader_whose_thread_raises_hands_over(
     assert leading.wait(30)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(client.get, files, auth) for _ in range(3)]
-        while not auth.account._flights._runway.flight._bells:
-            time.sleep(0.01)
+        until_somebody_waits(auth.account)
         others_wait.set()
         assert [each.result().status_code for each in waiting] == [200] * 3
     leader.join()
@@ -369,9 +369,7 @@ def test_rule_13_clocks_that_disagree_cost_no_login(
 def test_rule_14_a_token_at_its_end_is_renewed(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
-    account = auth.account
-    now = account.now
-    account.now = lambda: now() + 7200 - 100
+    advance(auth.account, 7200 - 100)
     notary.clear()
     assert client.get(files, auth).status_code == 200
     assert [kind for _, kind, _ in wire(notary)] == ["login", "request"]
@@ -382,8 +380,7 @@ def test_rule_14_a_token_at_its_end_is_renewed(client: Client, notary: Sandbox, 
 def test_rule_14_a_refused_renewal_is_no_refused_request(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
-    now = auth.account.now
-    auth.account.now = lambda: now() + 7200 - 100
+    advance(auth.account, 7200 - 100)
     notary.account().password = "changed"
     assert client.get(files, auth).status_code == 200
     assert notary.count("login") == 2
@@ -549,9 +546,9 @@ def test_rule_18_a_pickled_response_has_no_credentials(client: Client, notary: S
     auth = client.auth(notary)
     responses = [client.get(files, auth), client.get(files, auth)]
     notary.revoke_tokens()
-    old = auth.account.token.authorization.partition(" ")[2].encode()
+    old = token_of(auth.account).authorization.partition(" ")[2].encode()
     responses.append(client.get(files, auth))
-    new = auth.account.token.authorization.partition(" ")[2].encode()
+    new = token_of(auth.account).authorization.partition(" ")[2].encode()
     for response in responses:
         pickled = pickle.dumps(response)
         assert not any(secret in pickled for secret in (notary.password.encode(), old, new))
@@ -636,7 +633,7 @@ def test_rule_21_a_forked_child_is_free_of_its_parents_locks(client: Client, not
     held, forked = threading.Event(), threading.Event()
 
     def hold_the_lock() -> None:
-        with account._flights.lock:
+        with lock_of(account):
             held.set()
             forked.wait(30)
 

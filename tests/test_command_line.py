@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from notary_auth import __version__
 from notary_auth.__main__ import main
-from notary_auth._version import __version__
 from notary_auth.sandbox import Sandbox
+
+from .core import interrupt_demo, interrupt_sandbox
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "notary_auth"]
@@ -88,16 +90,10 @@ def test_the_sandbox_serves_until_it_is_interrupted(tls: bool, end: signal.Signa
 def test_the_sandbox_is_stopped_by_an_interrupt(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from notary_auth.sandbox import Sandbox, _command
-
     stopped: list[Sandbox] = []
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
     stop = Sandbox.stop
     monkeypatch.setattr(Sandbox, "stop", lambda self: (stopped.append(self), stop(self)))
-    monkeypatch.setattr(_command, "wait_for_ever", interrupt)
+    interrupt_sandbox(monkeypatch)
     assert main(["sandbox", "--tls"]) == 0
     assert capsys.readouterr().out.endswith("Ctrl-C stops it.\nstopped\n")
     assert len(stopped) == 1
@@ -107,12 +103,7 @@ def test_the_sandbox_is_stopped_by_an_interrupt(
 
 
 def test_an_interrupt_elsewhere_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    from notary_auth.sandbox import _demo
-
-    def interrupt() -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(_demo, "run", interrupt)
+    interrupt_demo(monkeypatch)
     assert main(["demo"]) == 130
 
 
@@ -174,13 +165,3 @@ def test_each_command_of_an_account_is_found(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("logging.basicConfig", lambda **_: None)  # it is the test run's process
     assert main([command]) == 0
-
-
-def test_an_interrupt_ends_a_command_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    from notary_auth.sandbox import _demo
-
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(_demo, "run", interrupted)
-    assert main(["demo"]) == 130

@@ -25,6 +25,7 @@ from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
 from .clients import HTTPX, Client, HttpxAsync
+from .core import advance, faults_left, now, token_of
 from .crowd import Crowd
 from .heartbeat import heartbeat
 
@@ -105,8 +106,7 @@ def test_rule_14_only_the_one_that_renews_waits_for_a_slow_login(
 ) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
-    now = auth.account.now
-    auth.account.now = lambda: now() + 7200 - 100
+    advance(auth.account, 7200 - 100)
     notary.faults.latency_of[LOGIN] = 2.0  # the others have as long to be answered first
     notary.clear()
     answers = client.at_once([files] * 20, auth)
@@ -178,13 +178,13 @@ class Weather:
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
             # It stands only where a new look-up has come to the same data center, and is refused there as well.
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
-            self._await(lambda: not self._notary.faults._next, meanwhile=self._account.forget)
+            self._await(lambda: not faults_left(self._notary), meanwhile=self._account.forget)
             # The last of them may be on its way still, and be remembered after all has been forgotten.
             self._await(self._has_token, meanwhile=self._account.forget)
             self._crowd.settle(1)
 
     def _has_token(self) -> bool:
-        return self._account.now() < self._account.token.expires_at
+        return now(self._account) < token_of(self._account).expires_at
 
     def _answer_next(self, status: int, headers: dict[str, str], body: bytes, times: int) -> None:
         path = self._dice.choice([LOOKUP, LOGIN])
@@ -193,11 +193,11 @@ class Weather:
         self._notary.faults.answer_next(path, status, headers, body, times=times)
 
     def _await_none_left(self) -> None:
-        self._await(lambda: not self._notary.faults._next)
+        self._await(lambda: not faults_left(self._notary))
 
     def _await_fresh_token(self) -> None:
         """A token that ends anyway at this very moment would be the second thing to happen to a request."""
-        self._await(lambda: 0.5 < self._account.token.expires_at - self._account.now() < 1.7)
+        self._await(lambda: 0.5 < token_of(self._account).expires_at - now(self._account) < 1.7)
 
     def _await(self, wanted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + 60

@@ -22,6 +22,7 @@ import requests
 
 from notary_auth.sandbox import Sandbox
 
+from .core import make_token_expired
 from .servers import RedisServer, programs
 from .test_account_commands import Terminal
 from .test_httpie import httpie_works
@@ -158,7 +159,7 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         auth = run(block_with("offline_access=True"), notary, monkeypatch, {"input": answer})["auth"]
         assert get(notary, auth) == 200
-        auth.account.token.refresh_at = auth.account.token.expires_at = 0
+        make_token_expired(auth.account)
         assert get(notary, auth) == 200
     assert asked == ["Code: "]
     assert notary.count("refresh") >= 1

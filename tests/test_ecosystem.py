@@ -31,6 +31,7 @@ import notary_auth.httpx
 import notary_auth.requests
 from notary_auth.sandbox import Sandbox
 
+from .core import tokens_of
 from .test_readme import ROOT, blocks
 
 FILES = "/api/notary/v2/stored-files"
@@ -161,7 +162,7 @@ def test_spans_have_no_secret_requests(
     assert requests.get(files, auth=auth, timeout=30).status_code == 200
     paths, shown = shown_in(spans)
     assert sorted(paths) == sorted([LOOKUP, LOGIN, FILES]), "the control calls are seen too"
-    for secret in (notary.password, *notary._platform.tokens):
+    for secret in (notary.password, *tokens_of(notary)):
         assert secret not in shown
 
 
@@ -172,7 +173,7 @@ def test_spans_have_no_secret_httpx(
         assert client.get(files).status_code == 200
     paths, shown = shown_in(spans)
     assert sorted(paths) == sorted([LOOKUP, LOGIN, FILES])
-    for secret in (notary.password, *notary._platform.tokens):
+    for secret in (notary.password, *tokens_of(notary)):
         assert secret not in shown
 
 
@@ -237,7 +238,7 @@ def test_a_cassette_has_no_secret_and_plays_back(
     with recorder.use_cassette(str(cassette)):
         assert get(ours) == 200
     tape = cassette.read_text()
-    for secret in (notary.password, *notary._platform.tokens):
+    for secret in (notary.password, *tokens_of(notary)):
         assert secret not in tape
     notary.clear()
     ours.account.forget()

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 import urllib3
 
-from notary_auth import DiscoveryError, LoginError, NotaryAuthError, _protocol
+from notary_auth import DiscoveryError, LoginError, NotaryAuthError
 
 from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, reset, say_nothing, send
 from .clients import Client
+from .core import RETRIED, set_control_timeout, shorten_pauses
 from .fault_table import documented
 from .leaks import chain, leaks, shown_by
 
@@ -44,7 +45,7 @@ class Fault(NamedTuple):
     @property
     def tries(self) -> int:
         """How often the control call is made (rule 10)."""
-        return 3 if self.outcome.removeprefix("answered ") in map(str, _protocol.RETRIED) else 1
+        return 3 if self.outcome.removeprefix("answered ") in map(str, RETRIED) else 1
 
 
 def _compressed(body: bytes) -> bytes:
@@ -152,10 +153,9 @@ class Observed(NamedTuple):
 def observe(client: Client, fault: Fault, path: str) -> Observed:
     """Meet a fault with a new account, and then see that its next request starts clean."""
     with pytest.MonkeyPatch.context() as patch, BadServer() as server:
-        patch.setattr("notary_auth._requests_family.TIMEOUT", (TIMEOUT, fault.timeout))
+        set_control_timeout(patch, TIMEOUT, fault.timeout)
         patch.setattr("tests.clients.TIMEOUT", fault.timeout)
-        patch.setattr(_protocol, "RETRY_AFTER_LIMIT", 0.05)
-        patch.setattr(_protocol, "pause_before", lambda *_: 0.01)
+        shorten_pauses(patch)
         files = f"{server.url}/api/notary/v2/stored-files"
         auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=server.url)
         server.faults[path] = fault.script

@@ -14,6 +14,7 @@ from notary_auth import LoginError
 from notary_auth.sandbox import Sandbox
 
 from .clients import Client
+from .core import arguments_of
 
 
 def test_credentials_come_from_the_environment(
@@ -78,7 +79,16 @@ def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch
 def test_other_arguments_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTARY_USERNAME", "JohnSmith")
     monkeypatch.setenv("NOTARY_PASSWORD", "qwe123QWE")
-    session = requests.Session()
+
+    class ReachedError(Exception):
+        """The session was asked to send something."""
+
+    class Session(requests.Session):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            raise ReachedError
+
+    session = Session()
     auth: Any = notary_auth.requests.NotaryAuth.from_env(session=session, offline_access=True)
-    assert auth.account.arguments()["offline_access"] is True
-    assert auth._session is session
+    assert arguments_of(auth.account)["offline_access"] is True
+    with pytest.raises(ReachedError):
+        requests.get("https://cloud.acronis.com/", auth=auth, timeout=9)

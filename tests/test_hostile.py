@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .clients import DRY, Client, Requests
+from .core import send_token_to
 from .dry import session_adapter, visit
 from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
 
@@ -103,9 +104,7 @@ def test_a_host_that_no_connection_can_be_made_to_has_one_answer_each_time(clien
 
 def test_the_search_finds_a_leak(client: Client) -> None:
     auth = warm(client)
-    token = auth.account.token
-    evil = token.data_center._replace(host=EVIL)
-    token.prefix, token.data_center = f"{evil}/", evil
+    send_token_to(auth.account, EVIL)
     platform = HostilePlatform()
     visit(client, auth, [f"https://{EVIL}/x"], platform)
     assert [sent.host for sent in platform.leaks()] == [EVIL]

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import io
 import threading
-import time
 import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio
+from .core import advance, current_login, look_after_leaders_every, until_somebody_waits
 from .heartbeat import heartbeat
 
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
@@ -152,7 +152,7 @@ def test_a_network_error_is_httpx_own_and_frees_the_leadership(client: Client, n
     for _ in range(2):
         with pytest.raises(client.library.ConnectError):
             client.get(url, auth)
-    assert auth.account._flights._runway.flight is None
+    assert current_login(auth.account) is None
 
 
 @pytest.mark.parametrize("client", HTTPX, ids=str)
@@ -288,7 +288,7 @@ def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
 def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
     client: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notary_auth._account.WAIT_SLICE", 0.2)
+    look_after_leaders_every(monkeypatch, 0.2)
     notary.faults.latency_of[LOGIN] = 5
     auth = client.auth(notary)
     loop = asyncio.new_event_loop()
@@ -302,8 +302,7 @@ def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
     loop.run_until_complete(until_the_lookup())
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.get, files, auth) for _ in range(2)]
-        while not auth.account._flights._runway.flight._bells:
-            time.sleep(0.01)
+        until_somebody_waits(auth.account)
         loop.close()  # with the leader in it, which is held on to
         notary.faults.latency_of.clear()
         assert client.get(files, auth).status_code == 200
@@ -463,8 +462,7 @@ def test_rule_5_a_hook_that_reads_the_login_does_not_make_it_repeatable(
         with pytest.raises(client.error, match="redirect"):
             get()
         assert client.get(files, auth).status_code == 200
-        now = auth.account.now
-        auth.account.now = lambda now=now: now() + 7200 - 100
+        advance(auth.account, 7200 - 100)
     assert any(b"password=" in body for body in read)
     assert [call.body_size for call in notary.calls if call.host == "foreign host"] in ([], [0], [0, 0])
 

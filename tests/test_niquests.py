@@ -20,6 +20,7 @@ from notary_auth import Account, CredentialsRefused
 from notary_auth.niquests import AsyncNotaryAuth, NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .core import stored_sizes, token_of, tokens_of
 from .http2 import Http2Sandbox
 
 
@@ -121,8 +122,7 @@ def test_an_asynchronous_file_is_sent_again_from_its_start(notary: Sandbox, file
         first, second = asyncio.run(main(kind))
         assert first in (201, 401), "it is sent whole, or not at all"
         assert second == 201
-    sizes = {file.size for stored in notary._platform.files.values() for file in stored}
-    assert sizes == {len(b"signed")}, "nothing went out empty"
+    assert stored_sizes(notary) == {len(b"signed")}, "nothing went out empty"
 
 
 def test_an_asynchronous_response_pickles_without_credentials(notary: Sandbox, files: str) -> None:
@@ -132,7 +132,7 @@ def test_an_asynchronous_response_pickles_without_credentials(notary: Sandbox, f
             return await session.get(files)
 
     pickled = pickle.dumps(asyncio.run(main()))
-    for secret in (notary.password, *notary._platform.tokens):
+    for secret in (notary.password, *tokens_of(notary)):
         assert secret.encode() not in pickled
     assert pickle.loads(pickled).status_code == 200
 
@@ -197,7 +197,7 @@ def test_an_application_in_process_is_signed_for(notary: Sandbox) -> None:
         assert session.get(files_of(notary), auth=auth).status_code == 200
         session.mount(f"{notary.data_center_urls[0]}/", WebServerGatewayInterface(application))
         answer = session.get(files_of(notary), auth=auth)
-    assert answer.text == auth.account.token.authorization
+    assert answer.text == token_of(auth.account).authorization
 
 
 def test_a_synchronous_auth_in_an_asynchronous_session_is_refused_at_the_first_answer(notary: Sandbox) -> None:

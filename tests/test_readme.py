@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import logging
 import re
@@ -15,8 +14,9 @@ from unittest import mock
 
 import pytest
 
-from notary_auth import _account
 from notary_auth.sandbox import Sandbox
+
+from .core import make_default_cloud
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
@@ -55,16 +55,7 @@ def test_each_block_runs(
 
 def against(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the sandbox the default cloud, which is bound in the constructors' signatures."""
-    for function in _constructors():
-        monkeypatch.setitem(function.__kwdefaults__, "cloud_url", notary.url)
-
-
-def _constructors() -> list[Any]:
-    from notary_auth._adapter import Adapter
-    from notary_auth._requests_family import SessionAdapter
-
-    built = (_account.Account, Adapter, SessionAdapter)
-    return [inspect.unwrap(each.__init__) for each in built]
+    make_default_cloud(monkeypatch, notary.url)
 
 
 def test_it_has_all_its_blocks() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from notary_auth.sandbox import Sandbox
 
 from .clients import Client
+from .core import make_token_expired
 
 
 def test_a_refresh_token_is_used_for_the_next_login(client: Client, notary: Sandbox, files: str) -> None:
@@ -14,7 +15,7 @@ def test_a_refresh_token_is_used_for_the_next_login(client: Client, notary: Sand
     notary.faults.token_lifetime = 0.5
     for _ in range(4):
         assert client.get(files, auth).status_code == 200
-        auth.account.token.refresh_at = auth.account.token.expires_at = 0
+        make_token_expired(auth.account)
     assert (notary.count("login"), notary.count("refresh")) == (1, 3)
     assert codes == []
 

@@ -17,6 +17,8 @@ from notary_auth import DiscoveryError
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .core import advance, set_control_timeout
+
 FILES = "/api/notary/v2/stored-files"
 LOOKUP = "/api/1/accounts"
 
@@ -248,7 +250,7 @@ def test_a_network_error_is_requests_own_and_frees_the_leadership(notary: Sandbo
 def test_rule_18_a_network_error_during_the_login_has_no_password_in_it(
     notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notary_auth._requests_family.TIMEOUT", (1, 0.2))
+    set_control_timeout(monkeypatch, 1, 0.2)
     notary.faults.latency_of["/api/2/idp/token"] = 1
     auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
     with pytest.raises(requests.ReadTimeout) as caught:
@@ -262,10 +264,9 @@ def test_rule_14_a_renewal_that_times_out_costs_no_request(
     notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests.get(files, auth=auth)
-    monkeypatch.setattr("notary_auth._requests_family.TIMEOUT", (1, 0.2))
+    set_control_timeout(monkeypatch, 1, 0.2)
     notary.faults.latency_of["/api/2/idp/token"] = 1
-    now = auth.account.now
-    monkeypatch.setattr(auth.account, "now", lambda: now() + 7200 - 100)
+    advance(auth.account, 7200 - 100)
     assert requests.get(files, auth=auth).status_code == 200
 
 

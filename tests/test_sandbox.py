@@ -20,6 +20,8 @@ import requests
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .core import limit_stop, limit_uploads
+
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
 
 
@@ -154,7 +156,7 @@ def test_files_are_the_users_own(notary: Sandbox) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth.sandbox._platform.LARGEST_FILE", 10)
+    limit_uploads(monkeypatch, 10)
     headers = token(notary)
     assert requests.post(home(notary), files={"file": b"x" * 10}, headers=headers).status_code == 201
     assert requests.post(home(notary), files={"file": b"x" * 11}, headers=headers).status_code == 413
@@ -264,7 +266,7 @@ def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
 
 
 def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth.sandbox._server.STOP_LIMIT", 0.05)
+    limit_stop(monkeypatch, 0.05)
     outcomes: list[object] = []
 
     def get(url: str) -> None:

@@ -21,6 +21,7 @@ from notary_auth.sandbox import Sandbox
 from .badserver import LOGIN as LOGIN_PATH
 from .badserver import TOKEN, BadServer, reset
 from .clients import CLIENTS, Client
+from .core import make_token_due, parts_of, tokens_of
 from .leaks import chain, leaks, shown_by
 
 LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
@@ -71,7 +72,7 @@ def jane(notary: Sandbox) -> Sandbox:
 
 
 def secrets_of(notary: Sandbox) -> list[str]:
-    return [PASSWORD, CODE, ID_TOKEN, REFRESH_TOKEN, *notary._platform.tokens]
+    return [PASSWORD, CODE, ID_TOKEN, REFRESH_TOKEN, *tokens_of(notary)]
 
 
 def auth_of_jane(client: Client, notary: Sandbox, **arguments: Any) -> Any:
@@ -93,7 +94,7 @@ def test_rule_18_a_life_of_logins_shows_no_secret(
         jane.move("Jane")
         answers.append(client.get(files, auth))
         secrets += secrets_of(jane)
-        auth.account.token.refresh_at = 0.0  # due
+        make_token_due(auth.account)
         jane.faults.answer_next(LOGIN, 500, {}, ECHO)
         answers.append(client.get(files, auth))
         jane.faults.answer_next("/api/notary/v2/stored-files", 401, {}, "no", times=2)
@@ -104,7 +105,7 @@ def test_rule_18_a_life_of_logins_shows_no_secret(
     assert len(set(secrets)) >= 4 + 4, "four logins, and what they are about"
     account = auth.account
     texts = [*log.texts, *(str(each.message) for each in warned)]
-    texts += map(repr, (auth, account, account.token, account.token.here, account._flights, *answers))
+    texts += [parts_of(account), *map(repr, (auth, account, *answers))]
     texts += (repr(hop.headers) + repr(hop) for answer in answers for hop in (answer, *answer.history))
     texts += (repr(pickle.dumps(answer)) for answer in answers)
     assert "notary_auth" in log.loggers

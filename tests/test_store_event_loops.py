@@ -16,6 +16,7 @@ from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore, MemoryStore, RedisStore
 
 from .clients import HTTPX, Client
+from .core import leases_of, lock_in_store
 from .servers import RedisServer, programs
 
 # Old versions of httpcore leave the socket of a task that was cancelled to the garbage collector.
@@ -99,8 +100,7 @@ def test_rule_e_a_login_of_another_process_is_waited_for_without_a_thread(
 ) -> None:
     """The lock is looked at from time to time: nobody sits in a thread for as long as that takes."""
     store = RedisStore(valkey.url, prefix=f"{client}:")
-    name = client.auth(notary, store=store).account
-    held = _lock_of(name, store)
+    held = lock_in_store(client.auth(notary).account, store, notary.password)
     assert held.acquire()
 
     async def work() -> tuple[int, int]:
@@ -118,13 +118,6 @@ def test_rule_e_a_login_of_another_process_is_waited_for_without_a_thread(
     status, beats = run(client, work)
     assert status == 200
     assert beats > 20
-
-
-def _lock_of(account: Any, store: Any) -> Any:
-    from notary_auth._sealed import Seal
-    from notary_auth._secret import Secret
-
-    return store.lock(Seal(account.username, Secret("qwe123QWE"), account.cloud_url).name, 30)
 
 
 @pytest.mark.parametrize("kind", ["files", "valkey"])
@@ -147,7 +140,7 @@ def test_rule_e_a_cancelled_task_frees_the_lock(
     run(client, cancelled_in_mid_login)
     assert time.monotonic() - started < 10, "the cancellation waits for nobody"
     notary.faults.latency_of.clear()
-    lock = _lock_of(auth.account, store)
+    lock = lock_in_store(auth.account, store, notary.password)
     deadline = time.monotonic() + 10
     while not lock.acquire():
         assert time.monotonic() < deadline, "the lock is not given back, but runs out"
@@ -169,6 +162,6 @@ def test_a_cancellation_while_the_store_is_asked_leaves_no_lock(notary: Sandbox,
         store = Slow()
         asyncio.run(cancel_after(number * 0.1, client.auth(notary, store=store)))
         deadline = time.monotonic() + 10
-        while store._leases:
+        while leases_of(store):
             assert time.monotonic() < deadline, f"cancelled after {number / 10} s, it keeps the lock"
             time.sleep(0.01)

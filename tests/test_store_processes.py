@@ -222,9 +222,8 @@ def test_a_stopped_holder_of_a_file_lock_is_not_waited_for_for_ever(tmp_path: Pa
     """The system frees the lock of a dead process, not of one that is stopped: patience has an end."""
     program = f"""
 import sys
-import notary_auth._account as account
-account.FLEET_PATIENCE = 1.0
-account.Account._log_in.__defaults__ = (account.TRIES, 1.0)
+from tests import core
+core.shorten_store_lock_timeout(1.0)
 exec({MEMBER!r})
 """
     store = FileStore(tmp_path / "store")

@@ -22,6 +22,7 @@ import redis.asyncio
 from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
 from notary_auth.testing import Check, store_conformance
 
+from .core import guard_of, hide_modules, let_anybody_release
 from .servers import RedisServer, programs
 
 Make = Callable[[], TokenStore]
@@ -69,10 +70,6 @@ class NoLock:
 
     def release(self) -> None:
         pass
-
-
-def _release_whoevers(self: Any) -> None:
-    self._store._leases.pop(self._name, None)
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -132,7 +129,7 @@ def test_the_conformance_suite_finds_a_lock_of_one_thread() -> None:
 
 def test_the_conformance_suite_finds_a_lock_that_anybody_releases(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
-    monkeypatch.setattr("notary_auth.stores._MemoryLock.release", _release_whoevers)
+    let_anybody_release(monkeypatch)
     (check,) = [each for each in store_conformance if "by_another_holder" in each.__name__]
     with pytest.raises(AssertionError, match="by one who did not hold it"):
         check(lambda: store)
@@ -408,7 +405,7 @@ def test_redis_knows_its_own_lock_if_the_answer_was_lost(server: RedisServer) ->
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_memory_is_not_locked_in_a_child_that_was_forked_in_mid_acquire() -> None:
     store = MemoryStore()
-    with store._guard:
+    with guard_of(store):
         child = os.fork()
         if child == 0:
             signal.alarm(10)
@@ -447,7 +444,7 @@ def test_stores_pickle_and_copy(folder: Path) -> None:
 def test_a_missing_extra_is_named(
     make: Callable[[], Any], module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None if name == module else object())
+    hide_modules(monkeypatch, module)
     with pytest.raises(ModuleNotFoundError, match=rf"no module named '{module}'.*notary-auth\[{extra}\]"):
         make()
 

@@ -18,15 +18,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from notary_auth import Account, NotaryAuthError, _account, _token
-from notary_auth._account import LOST_LEADERS, PATIENCE, REFUSAL_KEPT, REPLAYS, TRIES, WAIT_SLICE
-from notary_auth._flight import Caller, Flight
-from notary_auth._origin import Origin
-from notary_auth._steps import Answer, Call, Forward, Reply, Send, Signature, Sleep, Step, Steps, Wait
+from notary_auth import Account, NotaryAuthError
 
-from .core import CLOUD, FILES, HOME, NEW_HOME, clock_of, found, granted, new_account, refused, reply
+from .core import (
+    CLOUD,
+    FILES,
+    HOME,
+    LEADER_TIMEOUT,
+    LIVENESS_INTERVAL,
+    MAX_ATTEMPTS,
+    MAX_LOST_LEADERS,
+    MAX_REPLAYS,
+    NEW_HOME,
+    REFUSAL_TTL,
+    Answer,
+    Call,
+    Caller,
+    Flight,
+    Forward,
+    Origin,
+    Reply,
+    Send,
+    Signature,
+    Sleep,
+    Step,
+    Steps,
+    Wait,
+    calling_as,
+    clock_of,
+    current_login,
+    found,
+    granted,
+    is_lock_held,
+    new_account,
+    refused,
+    reply,
+    steps_of,
+)
 
 FOREIGN = "https://elsewhere.example"
 LIFETIME = 7200.0
@@ -97,7 +127,7 @@ class Person:
         self._open(None)
 
     def _open(self, answer: Answer | None) -> None:
-        self._steps = self._world.account.conversation(self.url, answer)
+        self._steps = steps_of(self._world.account, self.url, answer)
         self.send(None)
 
     def answered(self, answer: Answer) -> None:
@@ -203,19 +233,8 @@ class World:
     @contextmanager
     def running(self, person: Person) -> Iterator[None]:
         """This person is who calls, and nothing is left to chance: an order happens the same way each time."""
-        replaced = [
-            (_account, "current_caller", lambda: person.caller),
-            (_account, "random", lambda: 0.5),
-            (_token, "uniform", lambda low, high: (low + high) / 2),
-        ]
-        before = [getattr(module, name) for module, name, _ in replaced]
-        for module, name, value in replaced:
-            setattr(module, name, value)
-        try:
+        with calling_as(person.caller):
             yield
-        finally:
-            for (module, name, _), value in zip(replaced, before, strict=True):
-                setattr(module, name, value)
 
     # What can happen
 
@@ -300,7 +319,7 @@ class World:
                 coming.append((person.since + TIMEOUT, event))
             elif person.is_waiting:
                 event = Event(f"{name} looks up", 0, partial(self._look_up, person))
-                coming.append((person.since + WAIT_SLICE, event))
+                coming.append((person.since + LIVENESS_INTERVAL, event))
         first = min((due for due, _ in coming), default=0.0)
         yield from (event for due, event in coming if due == first)
 
@@ -321,7 +340,7 @@ class World:
         """What ends one caller's request: the others go on, if it does not happen to the next leader as well."""
         person.spoiled = True
         self._losses += 1
-        self.spoiled = self.spoiled or self._losses >= LOST_LEADERS
+        self.spoiled = self.spoiled or self._losses >= MAX_LOST_LEADERS
         do(*arguments)
 
     def _silence(self, person: Person) -> None:
@@ -329,7 +348,7 @@ class World:
 
     def _put_off(self, person: Person) -> None:
         self._busy += 1
-        self.spoiled = self.spoiled or self._busy >= TRIES
+        self.spoiled = self.spoiled or self._busy >= MAX_ATTEMPTS
         person.send(reply(503, None))
 
     def _lookup(self, _: str) -> Reply:
@@ -364,7 +383,7 @@ class World:
         person.send(None)
 
     def _look_up(self, person: Person) -> None:
-        clock_of(self.account).seconds = max(self.now, person.since + WAIT_SLICE)
+        clock_of(self.account).seconds = max(self.now, person.since + LIVENESS_INTERVAL)
         person.send(True)
 
     def _time_out(self, person: Person) -> None:
@@ -422,35 +441,38 @@ class World:
                     server = request.url.partition("/api/")[0]
                     self._require(server in HOMES, f"the password goes to {server}")
                     refused_at = self.refusals.get(server)
-                    again = refused_at is not None and self.now < refused_at + REFUSAL_KEPT
+                    again = refused_at is not None and self.now < refused_at + REFUSAL_TTL
                     self._require(not again, f"{person.name} sends a refused password again")
                 else:
                     self._require(request.url.startswith(CLOUD + "/"), "a look-up goes astray")
             case Forward(signature):
                 person.forwards += 1
                 person.lost.clear()
-                self._require(person.forwards <= 1 + REPLAYS, f"{person.name}'s request is sent again and again")
+                self._require(
+                    person.forwards <= 1 + MAX_REPLAYS, f"{person.name}'s request is sent again and again"
+                )
                 if signature.authorization is not None:
                     url = person.url if signature.origin is None else signature.origin.readdress(person.url)
                     token = signature.authorization.removeprefix("Bearer ")
                     self._require(str(Origin.of(url)) == self.issued[token], f"{token} goes to {url}")
             case Wait(flight):
                 person.waited = flight
-        self._require(person.sends <= 3 * 4 * TRIES, f"{person.name} asks the platform again and again")
+        self._require(person.sends <= 3 * 4 * MAX_ATTEMPTS, f"{person.name} asks the platform again and again")
 
     def check(self) -> None:
         """Invariants that hold at any moment."""
         leading = [
             person
             for person in self.people
-            if isinstance(person.step, Send | Sleep) and not person.gone and self.now - person.led_since < PATIENCE
+            if isinstance(person.step, Send | Sleep)
+            and not person.gone
+            and self.now - person.led_since < LEADER_TIMEOUT
         ]
         allowed = 1 + sum(person.outer is not None and not person.ended for person in self.people)
         self._require(len(leading) <= allowed, f"{leading} log in at the same time")
-        lock: Any = self.account._flights.lock
-        self._require(not lock._is_owned(), "the lock is held over a step")
+        self._require(not is_lock_held(self.account), "the lock is held over a step")
         for person in self.people:
-            self._require(len(person.lost) <= LOST_LEADERS, f"{person.name} has waited for {len(person.lost)}")
+            self._require(len(person.lost) <= MAX_LOST_LEADERS, f"{person.name} has waited for {len(person.lost)}")
             if person.is_waiting and person.may_run:
                 assert isinstance(person.step, Wait)
                 leader = person.step.flight.leader
@@ -466,7 +488,7 @@ class World:
             self._require(person.ended or person.gone, f"{person.name} is stuck")
             if not self.spoiled and not person.spoiled and person.ended:
                 self._require(person.outcome == 200, f"{person.name} got {person.outcome!r} on a good day")
-        flight = self.account._flights._runway.flight
+        flight = current_login(self.account)
         if flight is not None:
             leaders = [person for person in self.people if person.caller is flight.leader]
             self._require(all(person.gone for person in leaders), "a flight is left, and nobody leads it")

@@ -7,9 +7,22 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from notary_auth._origin import Origin
-from notary_auth._steps import UNSIGNED
-from tests.core import CLOUD, FILES, HOME, answered, begin, found, granted, hold, logged_in, new_account, refused
+from tests.core import (
+    CLOUD,
+    FILES,
+    HOME,
+    UNSIGNED,
+    Origin,
+    answered,
+    begin,
+    cached_signature,
+    found,
+    granted,
+    hold,
+    logged_in,
+    new_account,
+    refused,
+)
 
 LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
 
@@ -22,7 +35,7 @@ def test_rule_2_a_cold_start_takes_two_control_calls_and_a_warm_request_none() -
     second = hold(account)
     assert second.paths == []
     assert second.authorizations == ["Bearer token-1"]
-    assert account.signature(CLOUD + FILES) == second.signatures[0]
+    assert cached_signature(account, CLOUD + FILES) == second.signatures[0]
 
 
 def test_rule_2_the_control_calls_are_those_of_the_platform() -> None:
@@ -61,7 +74,7 @@ def test_rule_3_the_lookup_endpoint_is_left_alone(url: str, caplog: pytest.LogCa
     account = new_account()
     assert hold(account, url=url).signatures == [UNSIGNED]
     account = logged_in()
-    assert account.signature(url) is None
+    assert cached_signature(account, url) is None
     assert hold(account, answered(401, None, url), url=url).signatures == [UNSIGNED]
     assert "unsigned" not in caplog.text
 
@@ -95,7 +108,7 @@ FOREIGN = [
 @pytest.mark.parametrize("url", FOREIGN)
 def test_rule_4_no_other_origin_is_signed(url: str) -> None:
     account = logged_in()
-    assert account.signature(url) is None
+    assert cached_signature(account, url) is None
     assert hold(account, url=url).signatures == [UNSIGNED]
     # Nor does its 401 get anything out of us.
     stranger = answered(401, None, url)

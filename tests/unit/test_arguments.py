@@ -16,8 +16,23 @@ from notary_auth import (
     LoginError,
 )
 from notary_auth.stores import MemoryStore
-from tests.core import PASSWORD, begin, clock_of, found, granted, hold, logged_in, new_account, refused, reply
-from tests.shared_store import OFFLINE, Members
+from tests.core import (
+    PASSWORD,
+    arguments_of,
+    begin,
+    clock_of,
+    found,
+    granted,
+    hide_modules,
+    hold,
+    inside_of,
+    logged_in,
+    new_account,
+    refused,
+    remembered_refusals,
+    reply,
+)
+from tests.shared_store import OFFLINE, Processes
 
 
 def test_rule_1_building_an_account_does_no_io_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,11 +119,11 @@ def test_rule_20_a_callable_password_is_asked_at_each_login_and_not_kept() -> No
     clock_of(account).advance(7201)
     hold(account, granted("token-2"))
     assert len(asked) == 2
-    assert "geheim" not in repr([vars(account), vars(account._flights)])
+    assert "geheim" not in inside_of(account)
     clock_of(account).advance(7201)
     begin(account).go_on(refused(), found())
-    (refusal,) = account._refusals
-    assert "geheim" not in repr([refusal.salt, refusal.digest, refusal.until, vars(refusal.error)])
+    (refusal,) = remembered_refusals(account)
+    assert "geheim" not in repr([refusal, vars(refusal.error)])
 
 
 def _raise() -> str:
@@ -154,7 +169,7 @@ def test_totp_codes_are_asked_for_at_each_attempt() -> None:
 def test_rule_21_a_pickled_account_has_its_credentials_and_nothing_learned() -> None:
     account = logged_in(cloud_url="https://cloud.example")
     restored = pickle.loads(pickle.dumps(account))
-    assert restored.arguments() == account.arguments()
+    assert arguments_of(restored) == arguments_of(account)
     assert restored.server_url is None
 
 
@@ -169,12 +184,12 @@ def test_a_store_has_to_be_one() -> None:
 
 
 def test_a_store_without_its_extra_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth._extras.find_spec", lambda name: None)
+    hide_modules(monkeypatch)
     with pytest.raises(ModuleNotFoundError, match=r"notary-auth\[stores\]"):
         new_account(store=MemoryStore())
 
 
-def test_rule_21_a_copy_has_the_store_and_the_wish_for_a_refresh_token(fleet: Members) -> None:
-    arguments = fleet.account(**OFFLINE).arguments()
-    assert arguments["store"] is fleet.store
+def test_rule_21_a_copy_has_the_store_and_the_wish_for_a_refresh_token(processes: Processes) -> None:
+    arguments = arguments_of(processes.account(**OFFLINE))
+    assert arguments["store"] is processes.store
     assert arguments["offline_access"] is True

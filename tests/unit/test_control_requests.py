@@ -11,13 +11,12 @@ from notary_auth import (
     DiscoveryError,
     LoginError,
 )
-from notary_auth import _protocol as protocol
-from notary_auth._steps import Sleep
 from tests.core import (
     CLOUD,
     HOME,
     NEW_HOME,
     PASSWORD,
+    Sleep,
     begin,
     clock_of,
     found,
@@ -25,6 +24,7 @@ from tests.core import (
     hold,
     logged_in,
     new_account,
+    pause_before,
     refused,
     reply,
 )
@@ -74,7 +74,7 @@ def test_rule_10_a_look_up_after_a_refusal_is_tried_three_times_too() -> None:
     ("attempt", "jitter", "pause"), [(2, 0.0, 0.5), (2, 1.0, 1.0), (3, 0.0, 1.0), (3, 1.0, 2.0)]
 )
 def test_rule_10_the_pause_grows_and_is_jittered(attempt: int, jitter: float, pause: float) -> None:
-    assert protocol.pause_before(attempt, jitter) == pause
+    assert pause_before(attempt, jitter) == pause
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.core import CLOUD, FILES, HOME
+from tests.core import CLOUD, FILES, HOME, forget_every_refusal
 from tests.world import FOREIGN, Broken, World, at_random, every_order
 
 FILES_URL = CLOUD + FILES
@@ -60,7 +60,7 @@ def test_many_orders_of_many_callers(situation: dict[str, bool], seeds: int) -> 
 
 
 def test_an_invariant_that_is_broken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth._account.Account._refusal_of", lambda *_: None)
+    forget_every_refusal(monkeypatch)
     with pytest.raises(Broken, match="sends a refused password again"):
         every_order(lambda: World([FILES_URL] * 2, faults=1))
 

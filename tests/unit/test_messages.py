@@ -8,17 +8,25 @@ from typing import Any
 
 import pytest
 
-from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError, _account
-from notary_auth._protocol import Body, flaw_of_text
-from notary_auth._secret import Bearer, Secret
-from notary_auth._steps import Answer, Forward, Reply, Request, Send, Signature, Wait
+from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError
 from tests.core import (
     CLOUD,
     FILES,
     HOME,
+    Answer,
+    Bearer,
+    Body,
+    Forward,
+    Reply,
+    Request,
+    Secret,
+    Send,
+    Signature,
+    Wait,
     answered,
     begin,
     clock_of,
+    flaw_of_text,
     found,
     granted,
     hold,
@@ -26,6 +34,7 @@ from tests.core import (
     new_account,
     refused,
     reply,
+    warn_of_origins,
 )
 
 LOOKUP_URL, LOGIN_URL = f"{CLOUD}/api/1/accounts", f"{HOME}/api/2/idp/token"
@@ -277,7 +286,7 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
         "DEBUG a token of 'JohnSmith' was refused",
         "WARNING a 401 is passed on, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
     ]
-    monkeypatch.setattr(_account, "WARNED_ORIGINS", 2)
+    warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
         hold(account, url=url)
     assert records(caplog) == [
@@ -297,7 +306,7 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     ]
     clock_of(account).advance(50)
     renewing = begin(account)
-    assert isinstance(renewing.steps.throw(KeyError("secret")), Forward)
+    assert isinstance(renewing.throw(KeyError("secret")), Forward)
     assert records(caplog)[1:] == [
         "WARNING the token of 'JohnSmith' was not renewed and is used until its end: KeyError"
     ]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
-from types import FrameType
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,23 +16,26 @@ from notary_auth import (
     LoginError,
     NotaryAuthError,
 )
-from notary_auth._flight import leading
-from notary_auth._steps import Forward, Send, Wait
 from tests.core import (
-    CLOUD,
-    FILES,
+    LEADER_TIMEOUT,
     Conversation,
+    Send,
+    Wait,
+    at_line,
     begin,
     clock_of,
+    current_login,
     found,
     granted,
     hold,
+    logins_led_in,
     new_account,
     refused,
     reply,
 )
 
 LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+LINES_THAT_END_A_LOGIN = 3
 
 
 def test_rule_6_one_caller_logs_in_and_the_others_wait() -> None:
@@ -48,18 +50,44 @@ def test_rule_6_one_caller_logs_in_and_the_others_wait() -> None:
         assert other.sent == []
 
 
-def test_rule_6_one_that_boards_just_after_the_landing_does_not_log_in_again() -> None:
+def overtaken_at(number: int) -> tuple[Conversation, list[str]] | None:
+    """Begin a request, and let another thread go its whole way to a login at this line of it.
+
+    Returns the request and what the other was signed with, nothing if it had to wait; None behind the last line.
+    """
     account = new_account()
-    late = account.conversation(CLOUD + FILES)
-    board = account._flights.board
+    signed: list[str] = []
+    others: list[threading.Thread] = []
 
-    def board_late(caller: Any) -> Any:
-        account._flights.board = board  # type: ignore[method-assign]
-        hold(account, found(), granted())  # lands between the look at the token and the boarding
-        return board(caller)
+    def go_all_the_way() -> None:
+        other = begin(account)
+        if isinstance(other.step, Send):  # else the first request has the lead, and this one would have to wait
+            signed.extend(map(str, other.go_on(found(), granted()).authorizations))
 
-    account._flights.board = board_late  # type: ignore[method-assign]
-    assert isinstance(late.send(None), Forward)
+    def overtake() -> None:
+        others.append(threading.Thread(target=go_all_the_way))
+        others[0].start()
+        others[0].join(0.05)  # in vain where the first one holds the lock
+
+    with at_line(number, overtake) as reached:
+        overtaken = begin(account)
+    for other in others:
+        other.join()
+    return (overtaken, signed) if reached else None
+
+
+def test_rule_6_a_caller_that_another_one_overtakes_at_any_line_does_not_log_in_again() -> None:
+    overtaken_by_a_login = 0
+    for number in itertools.count():
+        outcome = overtaken_at(number)
+        if outcome is None:
+            break
+        overtaken, signed = outcome
+        if signed:
+            overtaken_by_a_login += 1
+            assert not isinstance(overtaken.step, Send), f"line {number}: it logs in a second time"
+        overtaken.close()
+    assert overtaken_by_a_login > 20
 
 
 def test_rule_7_a_verdict_is_shared() -> None:
@@ -152,64 +180,48 @@ def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
     account = new_account()
     leader, waiting = begin(account), begin(account)
     assert isinstance(waiting.step, Wait)
-    assert waiting.step.flight is account._flights._runway.flight
-    inner = Conversation(account.conversation(CLOUD + FILES), leader.context)
-    assert isinstance(inner.start(), Send), "logs in, and does not wait"
+    assert waiting.step.flight is current_login(account)
+    inner = begin(account, context=leader.context)
+    assert isinstance(inner.step, Send), "logs in, and does not wait"
     assert inner.go_on(found(), granted("token-2")).authorizations == ["Bearer token-2"]
     leader.go_on(found(), granted("token-3"))
-    assert leader.context.run(leading.get) == ()
+    assert logins_led_in(leader.context) == ()
     account.forget()
     other = begin(account)
     assert isinstance(other.step, Send)
-    late = Conversation(account.conversation(CLOUD + FILES), leader.context)
-    assert isinstance(late.start(), Wait), "that flight is over"
+    late = begin(account, context=leader.context)
+    assert isinstance(late.step, Wait), "that flight is over"
 
 
-def interrupted_at(number: int) -> tuple[str, Account] | None:
-    """Interrupt a login at this line of the core's. Returns the function that it was in, and what is left."""
+def interrupted_at(number: int) -> Account | None:
+    """The account whose login was interrupted at this line of the library's; None behind the last line."""
     account = new_account()
-    lines = itertools.count()
-    where: list[str] = []
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        if "notary_auth" not in frame.f_code.co_filename:
-            return None
-        if event == "line" and next(lines) == number:
-            where.append(frame.f_code.co_name)
-            raise KeyboardInterrupt
-        return trace
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
-    conversation = None
-    before = sys.gettrace()
-    try:
-        sys.settrace(trace)
-        conversation = begin(account).go_on(found(), granted())
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
-    del conversation
-    return (where[0], account) if where else None
+    with at_line(number, interrupt) as reached, suppress(KeyboardInterrupt):
+        begin(account).go_on(found(), granted())
+    return account if reached else None
 
 
 def test_rule_7_an_interrupt_at_any_line_leaves_nobody_waiting_for_ever() -> None:
-    """And, but for those in the landing itself, nobody waiting at all."""
+    """And, but for the few lines that end the login themselves, nobody waiting at all."""
+    lines_that_leave_one_waiting = 0
     for number in itertools.count():
-        left = interrupted_at(number)
-        if left is None:
+        account = interrupted_at(number)
+        if account is None:
             break
-        where, account = left
         next_one = begin(account)
         if isinstance(next_one.step, Wait):
-            assert where in ("_lead", "land", "end"), (
-                f"line {number} leaves a flight that nobody leads, in {where}"
-            )
-            clock_of(account).advance(60)
+            lines_that_leave_one_waiting += 1
+            clock_of(account).advance(LEADER_TIMEOUT)
             next_one.send(True)
             assert next_one.error is not None
             next_one = begin(account)
-        assert not isinstance(next_one.step, Wait)
+        assert not isinstance(next_one.step, Wait), f"line {number} leaves a login that nobody leads"
     assert number > 100
+    assert lines_that_leave_one_waiting <= LINES_THAT_END_A_LOGIN
 
 
 def test_rule_8_a_caller_that_cannot_wait_logs_in_by_itself() -> None:

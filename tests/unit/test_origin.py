@@ -10,7 +10,7 @@ import urllib3.util
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notary_auth._origin import Origin
+from tests.core import Origin
 
 PIECES = st.sampled_from(
     [

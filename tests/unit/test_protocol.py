@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
-import subprocess
-import sys
 from math import inf
 from typing import Any
 
 import pytest
 
-from notary_auth import _protocol as protocol
-from notary_auth._origin import Origin
-from notary_auth._protocol import REPLY_LIMIT, Body
-from notary_auth._secret import Bearer, Document, Secret, drop_frames
-from notary_auth._steps import Reply
-from notary_auth._token import Token
-from tests.core import found, granted
+from tests.core import (
+    CHUNK_SIZE,
+    REPLY_LIMIT,
+    Bearer,
+    Body,
+    Document,
+    Origin,
+    Reply,
+    Secret,
+    Token,
+    clock_on,
+    drop_frames,
+    found,
+    granted,
+    login_request,
+    read_login,
+    read_lookup,
+)
 
 HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
@@ -34,7 +42,7 @@ def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
 def test_a_body_comes_in_small_pieces() -> None:
     body = Body()
     body.take(bytes(range(256)) * 9)
-    assert [len(piece) for piece in body.pieces()] == [protocol.PIECE] * 144
+    assert [len(piece) for piece in body.pieces()] == [CHUNK_SIZE] * 144
     assert b"".join(body.pieces()) == bytes(body)
     assert len(body) == 256 * 9
     assert list(Body().pieces()) == []
@@ -86,13 +94,13 @@ def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_reply_of_just_a_mebibyte_is_read() -> None:
     document = b'{"server_url": "https://eu2-cloud.acronis.com"}'
     reply = Reply(200, {}, document + b" " * (REPLY_LIMIT - len(document)))
-    assert protocol.read_lookup(reply, HOME, "JohnSmith") == HOME
-    assert protocol.read_lookup(found(), HOME, "JohnSmith") == HOME
+    assert read_lookup(reply, HOME, "JohnSmith") == HOME
+    assert read_lookup(found(), HOME, "JohnSmith") == HOME
 
 
 @pytest.mark.parametrize("lifetime", [0.25, 1, 7200])
 def test_a_lifetime_may_be_short(lifetime: float) -> None:
-    assert protocol.read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == (
+    assert read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == (
         "Bearer token-1",
         lifetime,
         None,
@@ -104,7 +112,7 @@ def test_a_document_shows_nothing() -> None:
 
 
 def test_a_login_is_a_form_in_utf_8() -> None:
-    request = protocol.login_request(HOME, "Jürgen", Secret("a b&ü"), Secret("123456"))
+    request = login_request(HOME, "Jürgen", Secret("a b&ü"), Secret("123456"))
     assert request.body == b"grant_type=password&username=J%C3%BCrgen&password=a+b%26%C3%BC&totp_code=123456"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
@@ -128,12 +136,4 @@ def test_a_token_of_unknown_lifetime_is_never_due() -> None:
     [("linux", "CLOCK_BOOTTIME"), ("darwin", "CLOCK_MONOTONIC"), ("win32", None)],
 )
 def test_rule_13_each_system_has_its_clock(platform: str, wanted: str | None) -> None:
-    program = f"""
-import json, sys, time
-sys.platform = {platform!r}
-from notary_auth._token import clock
-names = {{getattr(time, name): name for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)}}
-print(json.dumps([names[clock.args[0]] if hasattr(clock, "args") else None, clock is time.monotonic, clock() > 0]))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [wanted, wanted is None, True]
+    assert clock_on(platform) == (wanted, wanted is None, True)

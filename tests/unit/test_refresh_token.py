@@ -7,34 +7,37 @@ from typing import Any
 import pytest
 
 from notary_auth import CredentialsRefused, LoginError
-from notary_auth._steps import Call, Send
 from tests.core import (
     CLOUD,
     NEW_HOME,
     PASSWORD,
+    Call,
+    Send,
     answered,
     begin,
     clock_of,
     found,
     granted,
     hold,
+    log_out,
     new_account,
     refused,
+    remembered_refusals,
     reply,
 )
-from tests.shared_store import OFFLINE, Members, farewell, fields, perform_calls, settled
+from tests.shared_store import OFFLINE, Processes, form_of
 
 
 def test_a_refresh_token_is_asked_for_and_used() -> None:
     account = new_account(**OFFLINE)
     first = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    assert fields(first.sent[1])["scope"] == "offline_access"
+    assert form_of(first.sent[1])["scope"] == "offline_access"
     clock_of(account).advance(1001)
     second = hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
-    assert fields(second.sent[0]) == {"grant_type": "refresh_token", "refresh_token": "refresh-1"}
+    assert form_of(second.sent[0]) == {"grant_type": "refresh_token", "refresh_token": "refresh-1"}
     clock_of(account).advance(1001)
     third = hold(account, granted("token-3"))
-    assert fields(third.sent[0])["refresh_token"] == "refresh-2", "they rotate"
+    assert form_of(third.sent[0])["refresh_token"] == "refresh-2", "they rotate"
 
 
 def test_a_refresh_token_that_is_not_replaced_is_used_again() -> None:
@@ -43,16 +46,16 @@ def test_a_refresh_token_that_is_not_replaced_is_used_again() -> None:
     for number in range(3):
         clock_of(account).advance(1001)
         conversation = hold(account, granted(f"again-{number}", lifetime=1000))
-        assert fields(conversation.sent[0])["refresh_token"] == "refresh-1"
+        assert form_of(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
 def test_without_offline_access_no_refresh_token_is_asked_for_or_kept() -> None:
     account = new_account()
     conversation = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    assert "scope" not in fields(conversation.sent[1])
+    assert "scope" not in form_of(conversation.sent[1])
     clock_of(account).advance(1001)
     conversation = hold(account, granted("token-2"))
-    assert fields(conversation.sent[0])["grant_type"] == "password"
+    assert form_of(conversation.sent[0])["grant_type"] == "password"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -61,10 +64,10 @@ def test_a_refused_refresh_token_falls_back_to_the_password_once(status: int) ->
     hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(1001)
     conversation = hold(account, refused("invalid_grant", status=status), granted("token-2", lifetime=1000))
-    assert [fields(request)["grant_type"] for request in conversation.sent] == ["refresh_token", "password"]
+    assert [form_of(request)["grant_type"] for request in conversation.sent] == ["refresh_token", "password"]
     clock_of(account).advance(1001)
     conversation = hold(account, granted("token-3"))
-    assert fields(conversation.sent[0])["grant_type"] == "password", "it is forgotten"
+    assert form_of(conversation.sent[0])["grant_type"] == "password", "it is forgotten"
 
 
 def test_a_refused_refresh_token_is_no_refused_password() -> None:
@@ -73,7 +76,7 @@ def test_a_refused_refresh_token_is_no_refused_password() -> None:
     clock_of(account).advance(1001)
     with pytest.raises(LoginError):
         hold(account, refused("access_denied"), reply(500))
-    assert account._refusals == []
+    assert remembered_refusals(account) == []
 
 
 def test_a_refresh_that_meets_no_platform_is_an_error_and_keeps_the_refresh_token() -> None:
@@ -83,7 +86,7 @@ def test_a_refresh_that_meets_no_platform_is_an_error_and_keeps_the_refresh_toke
     with pytest.raises(LoginError):
         hold(account, reply(500, b"<html>"))
     conversation = hold(account, found(), granted("token-2"))
-    assert fields(conversation.sent[1])["grant_type"] == "refresh_token"
+    assert form_of(conversation.sent[1])["grant_type"] == "refresh_token"
 
 
 def test_a_code_is_asked_for_once_and_the_password_too() -> None:
@@ -121,25 +124,25 @@ def test_rule_12_a_refresh_token_that_does_not_fit_is_a_login_error(value: Any) 
     hold(new_account(), found(), granted(refresh_token=value))
 
 
-def test_a_refresh_token_rotates_for_the_whole_fleet(fleet: Members) -> None:
-    first, second = fleet.account(**OFFLINE), fleet.account(**OFFLINE)
+def test_a_refresh_token_rotates_for_the_whole_fleet(processes: Processes) -> None:
+    first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
     hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     hold(second)
-    fleet.clock.advance(1001)
+    processes.clock.advance(1001)
     hold(first, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
-    fleet.clock.advance(1001)
+    processes.clock.advance(1001)
     conversation = hold(second, granted("token-3", refresh_token="refresh-3"))
-    assert fields(conversation.sent[0])["refresh_token"] == "refresh-2", "the store's, and not its own, spent one"
+    assert form_of(conversation.sent[0])["refresh_token"] == "refresh-2", "the store's, and not its own, spent one"
 
 
-def test_a_process_that_starts_a_day_later_needs_no_code(fleet: Members) -> None:
-    hold(fleet.account(totp=lambda: "424242", **OFFLINE), found(), granted(refresh_token="refresh-1"))
-    fleet.clock.advance(24 * 3600)
+def test_a_process_that_starts_a_day_later_needs_no_code(processes: Processes) -> None:
+    hold(processes.account(totp=lambda: "424242", **OFFLINE), found(), granted(refresh_token="refresh-1"))
+    processes.clock.advance(24 * 3600)
 
     def nobody_there() -> str:
         raise AssertionError("asks for a code")
 
-    hold(fleet.account(totp=nobody_there, **OFFLINE), found(), granted("token-2", refresh_token="refresh-2"))
+    hold(processes.account(totp=nobody_there, **OFFLINE), found(), granted("token-2", refresh_token="refresh-2"))
 
 
 def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
@@ -153,101 +156,101 @@ def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
     assert caught.value.error_description == "cannot use ***"
 
 
-def test_a_spent_refresh_token_is_not_taken_out_of_the_store_again(fleet: Members) -> None:
+def test_a_spent_refresh_token_is_not_taken_out_of_the_store_again(processes: Processes) -> None:
     """What replaced it could not be saved, and is in this process's memory."""
-    account = fleet.account(**OFFLINE)
+    account = processes.account(**OFFLINE)
     hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    ((name, record),) = fleet.store.records.items()
-    fleet.clock.advance(1001)
+    ((name, record),) = processes.store.records.items()
+    processes.clock.advance(1001)
     hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
-    fleet.store.records[name] = record
-    fleet.clock.advance(1001)
+    processes.store.records[name] = record
+    processes.clock.advance(1001)
     conversation = hold(account, granted("token-3", refresh_token="refresh-3"))
-    assert fields(conversation.sent[0])["refresh_token"] == "refresh-2"
+    assert form_of(conversation.sent[0])["refresh_token"] == "refresh-2"
 
 
-def test_a_refresh_token_is_saved_though_the_store_has_failed_before(fleet: Members) -> None:
-    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    fleet.clock.advance(1001)
-    lock = fleet.store.lock
+def test_a_refresh_token_is_saved_though_the_store_has_failed_before(processes: Processes) -> None:
+    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    lock = processes.store.lock
 
     def fail(*_: object) -> Any:
         raise ConnectionError
 
-    fleet.store.lock = fail  # type: ignore[method-assign]
-    second = fleet.account(**OFFLINE)
-    assert fields(hold(second, found(), granted("token-2", refresh_token="refresh-2")).sent[1])["refresh_token"]
-    fleet.store.lock = lock  # type: ignore[method-assign]
-    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+    processes.store.lock = fail  # type: ignore[method-assign]
+    second = processes.account(**OFFLINE)
+    assert form_of(hold(second, found(), granted("token-2", refresh_token="refresh-2")).sent[1])["refresh_token"]
+    processes.store.lock = lock  # type: ignore[method-assign]
+    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
 
 
-def test_an_interrupted_save_is_made_up_for(fleet: Members) -> None:
-    account = fleet.account(**OFFLINE)
+def test_an_interrupted_save_is_made_up_for(processes: Processes) -> None:
+    account = processes.account(**OFFLINE)
     conversation = begin(account)
-    perform_calls(conversation)
+    conversation.perform_calls()
     conversation.send(found())
     conversation.send(granted(refresh_token="refresh-1"))
     step = conversation.step
     assert isinstance(step, Call)
-    save = fleet.store.save
+    save = processes.store.save
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    fleet.store.save = interrupted  # type: ignore[method-assign]
+    processes.store.save = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         step.function()
-    fleet.store.save = save  # type: ignore[method-assign]
+    processes.store.save = save  # type: ignore[method-assign]
     conversation.close()
-    assert not settled(fleet).is_locked
-    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-1"]
+    assert not processes.settle().is_locked
+    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-1"]
 
 
-def test_a_refused_token_is_withdrawn_without_its_refresh_token(fleet: Members) -> None:
-    hold(fleet.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
-    second = begin(fleet.account(**OFFLINE))
-    perform_calls(second)
+def test_a_refused_token_is_withdrawn_without_its_refresh_token(processes: Processes) -> None:
+    hold(processes.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
+    second = begin(processes.account(**OFFLINE))
+    second.perform_calls()
     second.send(answered(401, "token-1", replayable=False))
     second.go_on()
-    conversation = hold(fleet.account(**OFFLINE), found(), granted("token-2"))
-    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+    conversation = hold(processes.account(**OFFLINE), found(), granted("token-2"))
+    assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
-def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(fleet: Members) -> None:
-    first, other = fleet.account(**OFFLINE), fleet.account()
+def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(processes: Processes) -> None:
+    first, other = processes.account(**OFFLINE), processes.account()
     hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    fleet.clock.advance(1001)
+    processes.clock.advance(1001)
     hold(other, found(), granted("token-2", lifetime=1000))
     hold(first)
-    fleet.clock.advance(1001)
-    for account in (fleet.account(**OFFLINE), first):
+    processes.clock.advance(1001)
+    for account in (processes.account(**OFFLINE), first):
         conversation = begin(account)
         while not (isinstance(conversation.step, Send) and conversation.step.request.body):
             step = conversation.step
             conversation.send(step.function() if isinstance(step, Call) else found())
-        assert fields(conversation.step.request)["refresh_token"] == "refresh-1"
+        assert form_of(conversation.step.request)["refresh_token"] == "refresh-1"
         conversation.close()
-        settled(fleet)
+        processes.settle()
 
 
-def test_a_refresh_token_in_memory_outlives_a_record_without_one(fleet: Members) -> None:
-    first = fleet.account(**OFFLINE)
+def test_a_refresh_token_in_memory_outlives_a_record_without_one(processes: Processes) -> None:
+    first = processes.account(**OFFLINE)
     hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    fleet.store.records.clear()
-    hold(fleet.account(), found(), granted("token-2", lifetime=3000))
-    fleet.clock.advance(1001)
+    processes.store.records.clear()
+    hold(processes.account(), found(), granted("token-2", lifetime=3000))
+    processes.clock.advance(1001)
     assert hold(first).authorizations == ["Bearer token-2"]
-    fleet.clock.advance(2000)
+    processes.clock.advance(2000)
     conversation = hold(first, granted("token-3"))
-    assert fields(conversation.sent[0])["refresh_token"] == "refresh-1"
+    assert form_of(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
-def test_a_refused_refresh_token_is_taken_out_of_the_store(fleet: Members) -> None:
-    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    fleet.clock.advance(1001)
+def test_a_refused_refresh_token_is_taken_out_of_the_store(processes: Processes) -> None:
+    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
     with pytest.raises(LoginError):
-        hold(fleet.account(**OFFLINE), found(), refused("invalid_grant", status=400), refused("totp_required"))
-    assert settled(fleet).records == {}
+        hold(processes.account(**OFFLINE), found(), refused("invalid_grant", status=400), refused("totp_required"))
+    assert processes.settle().records == {}
 
 
 def test_a_gateways_403_says_nothing_about_a_refresh_token() -> None:
@@ -257,7 +260,7 @@ def test_a_gateways_403_says_nothing_about_a_refresh_token() -> None:
     with pytest.raises(LoginError, match="403 without an explanation"):
         hold(account, reply(403, b"<html>"), reply(403, b"<html>"))
     conversation = hold(account, found(), granted("token-2"))
-    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+    assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
 @pytest.mark.parametrize("status", [302, 400, 403, 404])
@@ -269,33 +272,33 @@ def test_a_refresh_token_that_is_answered_without_a_word_does_not_lock_the_accou
     assert due.authorizations == ["Bearer token-1"], "no password, and no code, for one that is still good"
     clock_of(account).advance(51)
     conversation = hold(account, found(), reply(status, b""), granted("token-2"))
-    assert [fields(sent)["grant_type"] for sent in conversation.sent[1:]] == ["refresh_token", "password"]
+    assert [form_of(sent)["grant_type"] for sent in conversation.sent[1:]] == ["refresh_token", "password"]
     assert conversation.authorizations == ["Bearer token-2"]
 
 
-def test_a_stored_refresh_token_that_is_not_taken_does_not_lock_the_fleet_out(fleet: Members) -> None:
-    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    settled(fleet)
-    fleet.clock.advance(1001)
-    hold(fleet.account(**OFFLINE), found(), reply(400, b""), granted("token-2", refresh_token="refresh-2"))
-    settled(fleet)
-    assert hold(fleet.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+def test_a_stored_refresh_token_that_is_not_taken_does_not_lock_the_fleet_out(processes: Processes) -> None:
+    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.settle()
+    processes.clock.advance(1001)
+    hold(processes.account(**OFFLINE), found(), reply(400, b""), granted("token-2", refresh_token="refresh-2"))
+    processes.settle()
+    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
 
 
-def test_a_refused_password_costs_no_refresh_token_that_may_be_good(fleet: Members) -> None:
-    hold(fleet.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    settled(fleet)
-    fleet.clock.advance(1001)
+def test_a_refused_password_costs_no_refresh_token_that_may_be_good(processes: Processes) -> None:
+    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.settle()
+    processes.clock.advance(1001)
     with pytest.raises(CredentialsRefused):
-        hold(fleet.account(**OFFLINE), found(), reply(403, b""), refused(), found())
-    settled(fleet)
-    conversation = hold(fleet.account(**OFFLINE), found(), granted("token-2"))
-    assert fields(conversation.sent[1])["refresh_token"] == "refresh-1"
+        hold(processes.account(**OFFLINE), found(), reply(403, b""), refused(), found())
+    processes.settle()
+    conversation = hold(processes.account(**OFFLINE), found(), granted("token-2"))
+    assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
-def test_a_process_that_only_logs_out_revokes_what_is_in_the_store(fleet: Members) -> None:
-    hold(fleet.account(), found(), granted())
-    conversation = farewell(fleet.account(), reply(200, {}))
-    assert fields(conversation.sent[0])["token"] == "token-1"
-    assert fleet.store.records == {}
-    assert not settled(fleet).is_locked
+def test_a_process_that_only_logs_out_revokes_what_is_in_the_store(processes: Processes) -> None:
+    hold(processes.account(), found(), granted())
+    conversation = log_out(processes.account(), reply(200, {}))
+    assert form_of(conversation.sent[0])["token"] == "token-1"
+    assert processes.store.records == {}
+    assert not processes.settle().is_locked

@@ -12,10 +12,12 @@ from notary_auth import (
     LoginError,
     TotpRequired,
 )
-from notary_auth._steps import Send, Sleep, Wait
 from tests.core import (
     HOME,
     NEW_HOME,
+    Send,
+    Sleep,
+    Wait,
     begin,
     clock_of,
     found,
@@ -24,6 +26,7 @@ from tests.core import (
     logged_in,
     new_account,
     refused,
+    remembered_refusals,
     reply,
 )
 
@@ -112,7 +115,7 @@ def test_rule_9_a_password_is_remembered_salted() -> None:
     accounts = [new_account(), new_account()]
     for account in accounts:
         begin(account).go_on(found(), refused())
-    digests = {account._refusals[0].digest for account in accounts}
+    digests = {remembered_refusals(account)[0].digest for account in accounts}
     assert len(digests) == 2
 
 
@@ -181,7 +184,7 @@ def test_rule_9_refusals_are_kept_for_five_minutes() -> None:
     begin(account).go_on(found(), refused())
     clock_of(account).advance(301)
     begin(account).go_on(found(), refused())
-    assert len(account._refusals) == 1
+    assert len(remembered_refusals(account)) == 1
 
 
 def test_rule_9_a_password_that_is_in_an_error_code_changes_no_verdict() -> None:

@@ -14,20 +14,26 @@ from notary_auth import (
     LoginError,
     TotpRequired,
 )
-from notary_auth._steps import Answer, Call, Forward
 from tests.core import (
     CLOUD,
     FILES,
     HOME,
     NEW_HOME,
     PASSWORD,
+    Answer,
+    Call,
+    Forward,
     begin,
+    cached_signature,
+    forbid_lock,
     found,
     granted,
     hold,
+    lock_of,
     logged_in,
     new_account,
     refused,
+    token_of,
 )
 
 
@@ -43,7 +49,7 @@ def test_rule_18_nothing_of_a_conversation_shows_a_secret() -> None:
     conversation.send(granted("tok-geheim"))
     shown += [repr(conversation.step), str(conversation.step)]
     assert isinstance(conversation.step, Forward)
-    shown += [repr(account), str(account), repr(account.token), repr(granted("tok-geheim"))]
+    shown += [repr(account), str(account), repr(token_of(account)), repr(granted("tok-geheim"))]
     shown.append(repr(Answer(200, HOME, "Bearer tok-geheim", True)))
     for text in shown:
         for secret in (PASSWORD, "424242", "tok-geheim"):
@@ -55,7 +61,7 @@ def test_a_log_handler_may_come_back_to_the_account() -> None:
     calls: list[str] = []
 
     def take_the_lock(message: str) -> None:
-        with account._flights.lock:
+        with lock_of(account):
             calls.append(message)
 
     class Handler(logging.Handler):
@@ -116,7 +122,7 @@ def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture)
 
 def test_rule_24_the_warm_path_takes_no_lock() -> None:
     account = logged_in()
-    account._flights = None  # type: ignore[assignment]  # where the lock is: whoever reaches for it fails
-    assert account.signature(HOME + FILES) is account.token.here
-    assert account.signature(CLOUD + FILES) is account.token.there
+    forbid_lock(account)
+    assert cached_signature(account, HOME + FILES) is token_of(account).here
+    assert cached_signature(account, CLOUD + FILES) is token_of(account).there
     assert hold(account).authorizations == ["Bearer token-1"]

@@ -16,10 +16,30 @@ import pytest
 import trio
 
 from notary_auth import Account, CredentialsRefused, LoginError
-from notary_auth._flight import Flight, Flights
-from notary_auth._steps import UNSIGNED, Call, Forward, Request, Send, Sleep, Wait
-from notary_auth._waiting import _ThreadBell, aperform, current_caller, perform
-from tests.core import Conversation, begin, clock_of, found, new_account, refused
+from tests.core import (
+    UNSIGNED,
+    Call,
+    Conversation,
+    Flight,
+    Flights,
+    Forward,
+    Request,
+    Send,
+    Sleep,
+    ThreadBell,
+    Wait,
+    aperform,
+    begin,
+    clock_of,
+    current_caller,
+    current_login,
+    found,
+    new_account,
+    perform,
+    places_that_wait,
+    refused,
+    tasks_that_wait,
+)
 
 VERDICT = LoginError("no")
 
@@ -72,7 +92,7 @@ def test_nobody_waits_for_what_is_over() -> None:
     flights = Flights()
     flight = taken_off(flights)
     flights.land(flight)
-    assert flight.bell("place", _ThreadBell) is None
+    assert flight.bell("place", ThreadBell) is None
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -130,7 +150,7 @@ def test_every_kind_of_caller_is_woken() -> None:
     for thread in threads:
         thread.start()
     waiting.wait()
-    while len(flight[0]._bells) < 4:  # threads, two asyncio loops, one trio run
+    while places_that_wait(flight[0]) < 4:  # threads, two asyncio loops, one trio run
         time.sleep(0.001)
     started = time.monotonic()
     flights.land(flight[0])
@@ -201,7 +221,7 @@ def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
 
     for run in (asyncio.run, lambda work: trio.run(lambda: work)):
         run(give_up(aperform(Wait(flight, 0.01))))
-    assert len(flight._bells) == 2
+    assert places_that_wait(flight) == 2
     flights.land(flight)
     assert flight.is_over
 
@@ -234,8 +254,7 @@ def test_who_is_calling() -> None:
 def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
     flight = taken_off(Flights())
     asyncio.run(_wait_briefly(flight))
-    (bell,) = flight._bells.values()
-    assert bell._waiting == set()  # type: ignore[attr-defined]
+    assert tasks_that_wait(flight) == 0
 
 
 async def _wait_briefly(flight: Flight) -> None:
@@ -341,7 +360,7 @@ def test_a_flight_may_end_in_the_middle_of_anything_that_a_waiting_thread_does()
 
 
 def flight_of(account: Account) -> Flight:
-    flight = account._flights._runway.flight
+    flight = current_login(account)
     assert flight is not None
     return flight
 

@@ -9,22 +9,30 @@ from typing import Any
 
 import pytest
 
-from notary_auth import _protocol as protocol
-from notary_auth._origin import Origin
-from notary_auth._steps import Forward, Send, Wait
 from tests.core import (
     FILES,
     HOME,
+    Forward,
+    Origin,
+    Send,
+    Wait,
     answered,
     begin,
+    cached_signature,
+    clock,
     clock_of,
     found,
     granted,
     hold,
     logged_in,
     new_account,
+    now,
+    parse_date,
+    postpone_refresh,
+    read_login,
     refused,
     reply,
+    token_of,
 )
 
 LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
@@ -52,7 +60,7 @@ def test_rule_13_the_lifetime_is_told_by_the_servers_clock(
     answer = granted(lifetime=None, **fields)._replace(headers={"date": date} if date else {})
     origin = Origin.of(HOME)
     assert origin is not None
-    assert protocol.read_login(answer, origin, "JohnSmith", [], 5000) == ("Bearer token-1", lifetime, None)
+    assert read_login(answer, origin, "JohnSmith", [], 5000) == ("Bearer token-1", lifetime, None)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,7 @@ def test_rule_13_a_date_is_one_in_any_time_zone(date: str, monkeypatch: pytest.M
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
-        assert protocol._parsed_date(date) == 1_445_412_480
+        assert parse_date(date) == 1_445_412_480
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -72,19 +80,19 @@ def test_rule_13_without_a_date_the_local_clock_tells(monkeypatch: pytest.Monkey
     monkeypatch.setattr("time.time", lambda: 5000.0)
     account = new_account()
     hold(account, found(), granted(lifetime=None, expires_on=5600))
-    assert account.token.expires_at == clock_of(account).seconds + 600
+    assert token_of(account).expires_at == clock_of(account).seconds + 600
 
 
 def test_times_are_from_here_on() -> None:
     """Each limit to the second: what is good before it is not at it."""
     account = logged_in()
-    clock_of(account).seconds = account.token.refresh_at
-    assert account.signature(HOME + FILES) is None
+    clock_of(account).seconds = token_of(account).refresh_at
+    assert cached_signature(account, HOME + FILES) is None
     assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
-    clock_of(account).seconds = account.token.expires_at
+    clock_of(account).seconds = token_of(account).expires_at
     assert hold(account, granted("token-3")).authorizations == ["Bearer token-3"]
     conversation = begin(account)
-    clock_of(account).seconds = account.token.expires_at
+    clock_of(account).seconds = token_of(account).expires_at
     conversation.go_on(401, granted("token-4"))  # no look-up: it had run out, and was not refused
     assert conversation.authorizations == ["Bearer token-3", "Bearer token-4"]
     refused_twice = hold(account, 401, found(), granted("token-5"), 401)
@@ -120,8 +128,6 @@ def test_rule_13_the_lifetime_counts_from_before_the_login() -> None:
 
 
 def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
-    from notary_auth._token import clock
-
     if sys.platform == "linux":
         assert isinstance(clock, partial)
         assert clock.args == (time.CLOCK_BOOTTIME,)
@@ -134,7 +140,7 @@ def test_rule_14_one_caller_renews_and_the_others_go_on() -> None:
     renewing = begin(account)
     assert isinstance(renewing.step, Send)
     for _ in range(3):
-        assert account.signature(HOME + FILES) is not None, "the warm path is open to all others"
+        assert cached_signature(account, HOME + FILES) is not None, "the warm path is open to all others"
         assert hold(account).authorizations == ["Bearer token-1"]
     renewing.go_on(granted("token-2"))
     assert renewing.paths == [LOGIN]
@@ -148,8 +154,8 @@ def test_rule_14_the_renewal_is_due_in_time_and_jittered(lifetime: float, earlie
     for _ in range(50):
         account = new_account()
         hold(account, found(), granted(lifetime=lifetime))
-        due.add(account.token.expires_at - account.token.refresh_at)
-        assert latest - 0.001 <= account.token.expires_at - account.token.refresh_at <= earliest + 0.001
+        due.add(token_of(account).expires_at - token_of(account).refresh_at)
+        assert latest - 0.001 <= token_of(account).expires_at - token_of(account).refresh_at <= earliest + 0.001
     assert len(due) > 10
 
 
@@ -173,7 +179,7 @@ def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: py
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     renewing = begin(account)
-    step = renewing.steps.throw(ConnectionError("no route, and something secret"))
+    step = renewing.throw(ConnectionError("no route, and something secret"))
     assert isinstance(step, Forward)
     assert step.signature.authorization == "Bearer token-1"
     assert "ConnectionError" in caplog.text
@@ -228,11 +234,11 @@ def test_rule_14_a_token_that_ends_during_its_renewal_is_waited_for() -> None:
 def test_rule_14_a_token_that_is_put_off_is_not_taken_for_a_new_one() -> None:
     """One reads the clock just before the token's end, and puts its renewal off just after it."""
     account = logged_in()
-    clock = clock_of(account)
-    clock.seconds = account.token.expires_at
+    moving = clock_of(account)
+    moving.seconds = token_of(account).expires_at
     leader, waiting = begin(account), begin(account)
     assert isinstance(waiting.step, Wait)
-    account.token = account.token.postponed(clock.seconds - 0.001)
+    postpone_refresh(account, moving.seconds - 0.001)
     leader.close()
     waiting.send(True)
     assert isinstance(waiting.step, Send), "logs in, and does not go out with a token that has ended"
@@ -240,14 +246,14 @@ def test_rule_14_a_token_that_is_put_off_is_not_taken_for_a_new_one() -> None:
 
 def test_rule_14_the_same_token_again_makes_no_loop() -> None:
     account = logged_in()
-    end = account.token.expires_at
+    end = token_of(account).expires_at
     clock_of(account).advance(7200 - 200)
     logins = 0
-    while account.now() < end + 100:
+    while now(account) < end + 100:
         conversation = begin(account)
         if isinstance(conversation.step, Send):
             logins += 1
-            conversation.go_on(granted("token-1", end - account.now()))
+            conversation.go_on(granted("token-1", end - now(account)))
         else:
             conversation.go_on()
         clock_of(account).advance(0.1)
