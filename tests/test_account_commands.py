@@ -3,99 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import requests
 
-from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import users_store
 
 from .core import hide_modules, tokens_of
+from .terminal import ROOT, Terminal
 
-ROOT = Path(__file__).parent.parent
 LOGIN, REVOKE, LOOKUP = "/api/2/idp/token", "/api/2/idp/revoke_token", "/api/1/accounts"
 FILES = "/api/notary/v2/stored-files"
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    error: str
-
-
-class Terminal:
-    """A user's shell: an environment, a home, and the sandbox as the cloud."""
-
-    module = "notary_auth"
-
-    def __init__(self, notary: Sandbox, home: Path) -> None:
-        self.notary = notary
-        own = {name: value for name, value in os.environ.items() if not name.startswith("NOTARY_")}
-        self.variables = {
-            **own,
-            "HOME": str(home),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "NOTARY_USERNAME": notary.username,
-            "NOTARY_PASSWORD": notary.password,
-            "NOTARY_CLOUD_URL": notary.url,
-            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-        }
-
-    def run(self, *arguments: str, **variables: str | None) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", self.module, *arguments],
-            env=self.environment(variables),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    def type(self, answers: list[str], *arguments: str, **variables: str | None) -> tuple[int, str]:
-        """Run it at a real terminal, and answer each question. Returns the status, and what was to be seen."""
-        child, terminal = pty.fork()
-        if child == 0:
-            try:
-                os.chdir(ROOT)
-                os.execve(
-                    sys.executable, [sys.executable, "-m", self.module, *arguments], self.environment(variables)
-                )
-            finally:
-                os._exit(127)
-        seen = ""
-        left = list(answers)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                seen += os.read(terminal, 1024).decode(errors="replace")
-            except OSError:  # it has ended
-                break
-            if left and seen.rstrip().endswith(":"):
-                os.write(terminal, f"{left.pop(0)}\n".encode())
-        os.close(terminal)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen
-
-    def environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
-        merged: dict[str, Any] = {**self.variables, **variables}
-        return {name: value for name, value in merged.items() if value is not None}
 
 
 @pytest.fixture
 def terminal(notary: Sandbox, tmp_path: Path) -> Terminal:
     return Terminal(notary, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["check", "token", "data-center", "logout"])
+def test_each_command_is_found_by_a_process_of_its_own(terminal: Terminal, command: str) -> None:
+    ended = terminal.run_process(command)
+    assert (ended.status, ended.error) == (0, "")
 
 
 # token
@@ -141,7 +74,7 @@ def test_a_password_may_be_in_the_keyring(terminal: Terminal, tmp_path: Path) ->
         "    set_password = delete_password = None\n"
     )
     own = {"PYTHON_KEYRING_BACKEND": "somekeyring.Keyring", "PYTHONPATH": str(tmp_path)}
-    assert terminal.run("token", NOTARY_PASSWORD=None, **own).status == 0
+    assert terminal.run_process("token", NOTARY_PASSWORD=None, **own).status == 0
 
 
 def test_a_keyring_that_fails_is_told_and_asked_no_more(terminal: Terminal, tmp_path: Path) -> None:
@@ -154,7 +87,7 @@ def test_a_keyring_that_fails_is_told_and_asked_no_more(terminal: Terminal, tmp_
         "    set_password = delete_password = None\n"
     )
     own = {"PYTHON_KEYRING_BACKEND": "badkeyring.Keyring", "PYTHONPATH": str(tmp_path)}
-    ended = terminal.run("token", NOTARY_PASSWORD=None, **own)
+    ended = terminal.run_process("token", NOTARY_PASSWORD=None, **own)
     assert ended.status == 2
     assert "the keyring failed (RuntimeError)" in ended.error
     assert "geheim" not in ended.error
@@ -426,21 +359,18 @@ def test_a_check_leaves_the_name_to_the_proxy(terminal: Terminal, variable: str)
     assert ended.status == 7
 
 
-def test_without_a_home_nothing_is_kept(
-    notary: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+def test_without_a_home_nothing_is_kept(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container, with a user that the system does not know."""
 
     def fail(*_: object, **__: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr("platformdirs.user_cache_path", fail)
-    for name, value in Terminal(notary, tmp_path).variables.items():
-        monkeypatch.setenv(name, value)
     for _ in range(2):
-        assert main(["token"]) == 0
-    assert notary.count("login") == 2
-    assert "no tokens are kept" in caplog.text
+        ended = terminal.run("token")
+        assert ended.status == 0
+        assert "no tokens are kept" in ended.error
+    assert terminal.notary.count("login") == 2
 
 
 @pytest.mark.parametrize("missing", ["cryptography", "filelock", "platformdirs"])

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks import guard, record
 
-from .test_readme import README, ROOT
+from .pages import README, ROOT
 
 MEASURED = ROOT / "docs" / "measured"
 CASES: dict[str, Any] = json.loads((MEASURED / record.RECORD).read_text(encoding="utf-8"))["cases"]

@@ -150,18 +150,3 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     assert main([command]) == 2
     assert "pip install 'notary-auth[sandbox]'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["check", "token", "data-center", "logout"])
-def test_each_command_of_an_account_is_found(
-    command: str, notary: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {
-        "NOTARY_USERNAME": notary.username,
-        "NOTARY_PASSWORD": notary.password,
-        "NOTARY_CLOUD_URL": notary.url,
-        "XDG_CACHE_HOME": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("logging.basicConfig", lambda **_: None)  # it is the test run's process
-    assert main([command]) == 0

@@ -23,13 +23,12 @@ import requests
 from notary_auth.sandbox import Sandbox
 
 from .core import make_token_expired
+from .pages import PAGES, ROOT, blocks, commands, run_block
 from .servers import RedisServer, programs
-from .test_account_commands import Terminal
+from .terminal import Terminal
 from .test_httpie import httpie_works
-from .test_readme import ROOT, against, blocks
 
-FLEET = (ROOT / "docs" / "fleet.rst").read_text(encoding="utf-8")
-BLOCKS = blocks(FLEET)
+BLOCKS = blocks(PAGES["fleet"])
 
 
 def block_with(text: str) -> str:
@@ -37,18 +36,10 @@ def block_with(text: str) -> str:
     return found
 
 
-def run(code: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, names: dict[str, Any] | None = None) -> Any:
-    """Run a block against the sandbox. Returns its names."""
-    against(notary, monkeypatch)
-    names = {"__name__": "__main__", **(names or {})}
-    exec(compile(code.replace("https://cloud.acronis.com", notary.url), "docs/fleet.rst", "exec"), names)
-    return names
-
-
 def test_the_block_on_niquests_runs(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("niquests")
     code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\nInstalling niquests")[0]
-    run(textwrap.dedent(code), notary, monkeypatch)
+    run_block(textwrap.dedent(code), notary, monkeypatch)
     assert notary.count("login") == 1
 
 
@@ -68,7 +59,6 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
 #: Pages whose blocks just run, against the sandbox. Those of the others need more, and have tests of their own.
 PLAIN = ["index", "why", "quickstart", "clients", "errors"]
 OTHERS = {"fleet", "testing", "security"}
@@ -76,16 +66,11 @@ OTHERS = {"fleet", "testing", "security"}
 
 @pytest.mark.parametrize(("page", "block"), [(page, block) for page in PLAIN for block in blocks(PAGES[page])])
 def test_the_blocks_of_a_page_run(page: str, block: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(block, notary, monkeypatch)
+    run_block(block, notary, monkeypatch)
 
 
 def test_no_page_has_blocks_that_nobody_runs() -> None:
     assert {page for page, text in PAGES.items() if blocks(text)} == {*PLAIN, *OTHERS}
-
-
-def commands(text: str) -> list[str]:
-    """What stands behind a prompt in the page's console blocks."""
-    return re.findall(r"^    \$ (.+)$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +103,7 @@ def test_a_diagram_says_what_its_source_says(source: Path, theme: str) -> None:
         assert text.strip() in shown, f"{source.name} was changed: draw it anew with `nox -s diagrams`"
 
 
-@pytest.mark.parametrize("block", blocks((ROOT / "docs" / "testing.rst").read_text(encoding="utf-8")))
+@pytest.mark.parametrize("block", blocks(PAGES["testing"]))
 def test_the_tests_of_the_page_on_testing_pass(block: str, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(block)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
@@ -134,7 +119,7 @@ def test_every_block_is_run() -> None:
 def test_a_store_of_files(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     code = block_with("store=FileStore())")
     for _ in range(2):
-        assert get(notary, run(code, notary, monkeypatch)["auth"]) == 200
+        assert get(notary, run_block(code, notary, monkeypatch)["auth"]) == 200
     assert notary.count("login") == 1
     assert list((cache / "notary-auth").iterdir())
 
@@ -144,7 +129,7 @@ def test_a_store_in_redis(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> N
         code = block_with("redis.Redis(").replace("127.0.0.1:6379", f"127.0.0.1:{server.port}")
         code = code.replace('host="127.0.0.1"', f'host="127.0.0.1", port={server.port}')
         for _ in range(2):
-            assert get(notary, run(code, notary, monkeypatch)["auth"]) == 200
+            assert get(notary, run_block(code, notary, monkeypatch)["auth"]) == 200
     assert notary.count("login") == 1
 
 
@@ -157,7 +142,7 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
         return "424242"
 
     for _ in range(2):
-        auth = run(block_with("offline_access=True"), notary, monkeypatch, {"input": answer})["auth"]
+        auth = run_block(block_with("offline_access=True"), notary, monkeypatch, {"input": answer})["auth"]
         assert get(notary, auth) == 200
         make_token_expired(auth.account)
         assert get(notary, auth) == 200
@@ -166,14 +151,14 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_block_that_logs_out(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(block_with("# logged out"), notary, monkeypatch)
+    run_block(block_with("# logged out"), notary, monkeypatch)
     assert [call.kind for call in notary.calls] == ["lookup", "login", "request", "revoke"]
 
 
 def test_the_environment(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTARY_USERNAME", notary.username)
     monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
-    assert get(notary, run(block_with("from_env()"), notary, monkeypatch)["auth"]) == 200
+    assert get(notary, run_block(block_with("from_env()"), notary, monkeypatch)["auth"]) == 200
 
 
 class Keyring(keyring.backend.KeyringBackend):
@@ -200,7 +185,7 @@ def test_a_keyring_and_codes(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -
         keyring.set_password("notary-auth", "JohnSmith", "qwe123QWE")
         keyring.set_password("notary-auth-totp", "JohnSmith", shared)
         notary.add_user("JohnSmith", "qwe123QWE", totp=lambda: pyotp.TOTP(shared).now())
-        assert get(notary, run(block_with("import keyring"), notary, monkeypatch)["auth"]) == 200
+        assert get(notary, run_block(block_with("import keyring"), notary, monkeypatch)["auth"]) == 200
     finally:
         keyring.set_keyring(before)
 
@@ -234,12 +219,12 @@ def vault() -> Iterator[HTTPServer]:
 def test_a_vault(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, vault: HTTPServer) -> None:
     monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{vault.server_port}")
     monkeypatch.setenv("VAULT_TOKEN", "a-token")
-    assert get(notary, run(block_with("VAULT_ADDR"), notary, monkeypatch)["auth"]) == 200
+    assert get(notary, run_block(block_with("VAULT_ADDR"), notary, monkeypatch)["auth"]) == 200
 
 
 def test_a_store_of_ones_own(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    names = run(block_with("class DatabaseStore"), notary, monkeypatch)
-    run(block_with("for check in store_conformance"), notary, monkeypatch, names)
+    names = run_block(block_with("class DatabaseStore"), notary, monkeypatch)
+    run_block(block_with("for check in store_conformance"), notary, monkeypatch, names)
     from notary_auth.requests import NotaryAuth
 
     for _ in range(2):

@@ -32,7 +32,7 @@ import notary_auth.requests
 from notary_auth.sandbox import Sandbox
 
 from .core import tokens_of
-from .test_readme import ROOT, blocks
+from .pages import ROOT, blocks
 
 FILES = "/api/notary/v2/stored-files"
 CLOUD, HOME = "https://cloud.acronis.com", "https://eu2-cloud.acronis.com"

@@ -14,7 +14,7 @@ import pytest
 
 from notary_auth.sandbox import Sandbox
 
-from .test_account_commands import Terminal
+from .terminal import Terminal
 
 #: HTTPie 3.2.4 passes its headers in a way that these do not take (httpie/cli#1540): its own fault, with any auth.
 OLDEST_REQUESTS = (2, 29)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import re
-import textwrap
-from functools import partial
-from itertools import takewhile
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,36 +12,15 @@ import pytest
 
 from notary_auth.sandbox import Sandbox
 
-from .core import make_default_cloud
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.rst").read_text(encoding="utf-8")
+from .pages import README, ROOT, blocks, run_block
 
 
-def blocks(text: str = README) -> list[str]:
-    """The code blocks: what follows a directive and is indented deeper than it."""
-    lines = text.splitlines(keepends=True)
-    found = []
-    for number, line in enumerate(lines):
-        if line.endswith(".. code:: python\n"):
-            margin = " " * (line.index("..") + 1)
-            body = takewhile(partial(_is_body, margin), lines[number + 1 :])
-            found.append(textwrap.dedent("".join(body)))
-    return found
-
-
-def _is_body(margin: str, line: str) -> bool:
-    return not line.strip() or line.startswith(margin)
-
-
-@pytest.mark.parametrize("block", blocks())
+@pytest.mark.parametrize("block", blocks(README))
 def test_each_block_runs(
     block: str, notary: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NOTARY_PASSWORD", notary.password)
-    against(notary, monkeypatch)
-    code = block.replace("https://cloud.acronis.com", notary.url)
-    exec(compile(code, "README.rst", "exec"), {"__name__": "__main__"})
+    run_block(block, notary, monkeypatch)
     shown = capsys.readouterr().out
     for comment in re.findall(r"print\(.*\)  # (.+)", block):
         assert comment in shown
@@ -53,13 +28,8 @@ def test_each_block_runs(
         assert shown
 
 
-def against(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the sandbox the default cloud, which is bound in the constructors' signatures."""
-    make_default_cloud(monkeypatch, notary.url)
-
-
 def test_it_has_all_its_blocks() -> None:
-    assert len(blocks()) == 8
+    assert len(blocks(README)) == 8
 
 
 @pytest.mark.parametrize(
