@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import httpx2
+import pytest
 import requests
 import trio
 
@@ -307,6 +308,16 @@ CLIENTS: list[Client] = [
     *_httpx_clients(httpx, notary_auth.httpx),
     *_httpx_clients(httpx2, notary_auth.httpx2),
 ]
+#: The names of those that the default run has; the others have a smoke test in it, and all else in the matrix.
+DEFAULT = ("requests", "httpx", "httpx-asyncio")
 HTTPX = [client for client in CLIENTS if client.library in (httpx, httpx2)]
 #: Those that tests/dry.py can run without a network.
 DRY = [client for client in CLIENTS if not isinstance(client, NiquestsAsyncio)]
+
+
+def each(clients: Iterable[Client]) -> list[Any]:
+    """Clients as the parameters of a test: those that the default run has, and the others for the matrix."""
+    return [
+        pytest.param(client, id=str(client), marks=[] if client.name in DEFAULT else pytest.mark.matrix)
+        for client in clients
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from notary_auth.sandbox import Sandbox
 
-from .clients import CLIENTS, Client
+from .clients import CLIENTS, Client, each
 from .core import cheapen_scrypt
 
 
@@ -32,8 +32,15 @@ def cheap_scrypt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def notary() -> Iterator[Sandbox]:
-    """A platform of the test's own."""
+def notary(notary_session: Sandbox) -> Sandbox:
+    """The platform of the whole run, as new."""
+    notary_session.reset()
+    return notary_session
+
+
+@pytest.fixture
+def own_notary() -> Iterator[Sandbox]:
+    """A platform of the test's own, for tests that stop it."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -44,7 +51,7 @@ def files(notary: Sandbox) -> str:
     return f"{notary.api_url}/stored-files"
 
 
-@pytest.fixture(params=CLIENTS, ids=str)
+@pytest.fixture(params=each(CLIENTS))
 def client(request: pytest.FixtureRequest) -> Client:
-    """Each client, in each of the ways it is used."""
+    """Each client, in each of the ways it is used: three of them by default, the others with ``-m matrix``."""
     return request.param  # type: ignore[no-any-return]

@@ -27,6 +27,7 @@ import notary_auth.requests
 from notary_auth import Account
 
 TIMEOUT = 120.0
+LOOPS = 4  # of a `Herd`
 
 
 class Failure(NamedTuple):
@@ -228,3 +229,61 @@ class Crowd:
                 self.cancelled += 1
             else:
                 self._note(caller, began_at, result)
+
+
+class Herd:
+    """Callers that all begin when the last of them is there.
+
+    Args:
+        threads: an even number; half of them with requests, half with httpx.
+        tasks: on each of four event loops, with httpx and httpx2 under asyncio and under trio.
+    """
+
+    def __init__(self, account: Account, url: str, threads: int, tasks: int) -> None:
+        self._url = url
+        self._threads = threads
+        self._tasks = tasks
+        self._requests = notary_auth.requests.NotaryAuth.from_account(account)
+        self._httpx = notary_auth.httpx.NotaryAuth.from_account(account)
+        self._httpx2 = notary_auth.httpx2.NotaryAuth.from_account(account)
+        self._start = threading.Barrier(threads + LOOPS)
+        self.statuses: list[Any] = []
+
+    def run(self) -> list[Any]:
+        self.statuses.clear()
+        work: list[Callable[[], None]] = [self._with_requests, self._with_httpx] * (self._threads // 2)
+        work += [lambda: asyncio.run(self._asyncio(httpx.AsyncClient(auth=self._httpx, timeout=120)))]
+        work += [lambda: asyncio.run(self._asyncio(httpx2.AsyncClient(auth=self._httpx2, timeout=120)))]
+        work += [lambda: trio.run(self._trio, httpx.AsyncClient(auth=self._httpx, timeout=120))]
+        work += [lambda: trio.run(self._trio, httpx2.AsyncClient(auth=self._httpx2, timeout=120))]
+        threads = [threading.Thread(target=each) for each in work]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self.statuses
+
+    def _with_requests(self) -> None:
+        self._start.wait()
+        self.statuses.append(requests.get(self._url, auth=self._requests, timeout=120).status_code)
+
+    def _with_httpx(self) -> None:
+        with httpx.Client(auth=self._httpx, timeout=120, verify=False) as client:
+            self._start.wait()
+            self.statuses.append(client.get(self._url).status_code)
+
+    async def _asyncio(self, client: Any) -> None:
+        async with client:
+            self._start.wait()
+            answers = await asyncio.gather(*(client.get(self._url) for _ in range(self._tasks)))
+            self.statuses.extend(answer.status_code for answer in answers)
+
+    async def _trio(self, client: Any) -> None:
+        async def get() -> None:
+            self.statuses.append((await client.get(self._url)).status_code)
+
+        async with client:
+            self._start.wait()
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._tasks):
+                    nursery.start_soon(get)

@@ -32,7 +32,7 @@ from notary_auth import (
 )
 from notary_auth.sandbox import Sandbox
 
-from .clients import CLIENTS, HTTPX, Client, HttpxAsync, in_threads
+from .clients import CLIENTS, HTTPX, Client, HttpxAsync, each, in_threads
 from .core import advance, lock_of, token_of, until_somebody_waits
 
 LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
@@ -244,7 +244,7 @@ def test_rule_7_an_unreachable_platform_fails_all_after_two_attempts(client: Cli
     assert len(attempts) <= 5, "two, and some for callers who came late"
 
 
-@pytest.mark.parametrize("client", [each for each in CLIENTS if not each.is_async], ids=str)
+@pytest.mark.parametrize("client", each(client for client in CLIENTS if not client.is_async))
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_rule_7_a_leader_whose_thread_raises_hands_over(
     client: Client, notary: Sandbox, files: str, ending: type[BaseException]
@@ -274,7 +274,7 @@ def test_rule_7_a_leader_whose_thread_raises_hands_over(
         waiting = [pool.submit(client.get, files, auth) for _ in range(3)]
         until_somebody_waits(auth.account)
         others_wait.set()
-        assert [each.result().status_code for each in waiting] == [200] * 3
+        assert [one.result().status_code for one in waiting] == [200] * 3
     leader.join()
     assert len(ended) == 1
     assert notary.count("login") == 1
@@ -714,10 +714,10 @@ def test_callables_run_off_the_event_loop(client: Client, notary: Sandbox, files
 
 def test_several_adapters_share_one_account(notary: Sandbox, files: str) -> None:
     account = Account(notary.username, notary.password, cloud_url=notary.url)
-    for each in CLIENTS:
-        auth = each.auth_of(account)
+    for client in CLIENTS:
+        auth = client.auth_of(account)
         assert auth.account is account
-        assert each.get(files, auth).status_code == 200
+        assert client.get(files, auth).status_code == 200
     assert notary.count("login") == 1
 
 
@@ -726,7 +726,7 @@ def test_from_account_takes_an_account_only(client: Client) -> None:
         client.auth_type.from_account("JohnSmith")
 
 
-@pytest.mark.parametrize("other", CLIENTS, ids=str)
+@pytest.mark.parametrize("other", each(CLIENTS))
 @pytest.mark.parametrize("warm", [False, True])
 def test_the_wrong_clients_auth_names_the_right_import(
     client: Client, other: Client, warm: bool, notary: Sandbox, files: str

@@ -10,7 +10,7 @@ import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .clients import DRY, Client, Requests
+from .clients import DRY, Client, Requests, each
 from .core import send_token_to
 from .dry import session_adapter, visit
 from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, HostilePlatform, tricky_urls
@@ -18,7 +18,7 @@ from .hostile import BETWEEN, EVIL, HOME, HOST, NAMES, OWN, PASSWORD, PORTS, Hos
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-@pytest.fixture(params=DRY, ids=str)
+@pytest.fixture(params=each(DRY))
 def client(request: pytest.FixtureRequest) -> Client:
     found: Client = request.param
     return found
@@ -71,7 +71,7 @@ PIECES = st.sampled_from(
 LOCATIONS = st.lists(PIECES, min_size=1, max_size=6).map("".join) | st.sampled_from(tricky_urls())
 
 
-@pytest.mark.parametrize("client", [each for each in DRY if not each.is_async], ids=str)
+@pytest.mark.parametrize("client", each(client for client in DRY if not client.is_async))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=st.lists(LOCATIONS, min_size=1, max_size=5), status=st.sampled_from([301, 302, 303, 307, 308]))
 def test_rule_5_no_chain_of_redirects_leads_the_token_away(client: Client, chain: list[str], status: int) -> None:
@@ -81,7 +81,7 @@ def test_rule_5_no_chain_of_redirects_leads_the_token_away(client: Client, chain
     assert platform.leaks() == []
 
 
-@pytest.mark.parametrize("client", [each for each in DRY if isinstance(each, Requests)], ids=str)
+@pytest.mark.parametrize("client", each(client for client in DRY if isinstance(client, Requests)))
 def test_a_host_that_no_connection_can_be_made_to_has_one_answer_each_time(client: Requests) -> None:
     adapter = session_adapter(client.library)(HostilePlatform())
     request = client.library.Request("GET", HOME).prepare()

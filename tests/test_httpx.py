@@ -21,7 +21,7 @@ from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
-from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio
+from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each
 from .core import advance, current_login, look_after_leaders_every, until_somebody_waits
 from .heartbeat import heartbeat
 
@@ -60,7 +60,7 @@ def mock_platform(client: Client, requests: list[Any]) -> Any:
     return respond
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_rule_11_control_calls_go_through_the_users_transport_with_its_timeout(client: Client) -> None:
     requests: list[Any] = []
     auth = client.auth_type("JohnSmith", "qwe123QWE")
@@ -75,7 +75,7 @@ def test_rule_11_control_calls_go_through_the_users_transport_with_its_timeout(c
     assert requests[1].content.startswith(b"grant_type=password&username=JohnSmith&password=")
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_a_request_without_a_timeout_gives_its_control_calls_none(client: Client) -> None:
     requests: list[Any] = []
     auth = client.auth_type("JohnSmith", "qwe123QWE")
@@ -84,7 +84,7 @@ def test_a_request_without_a_timeout_gives_its_control_calls_none(client: Client
     assert requests[0].extensions["timeout"] == requests[2].extensions["timeout"]
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_an_event_hook_sees_control_calls_and_may_read_them(client: Client, notary: Sandbox, files: str) -> None:
     seen: list[tuple[str, bytes]] = []
 
@@ -109,7 +109,7 @@ def test_an_event_hook_sees_control_calls_and_may_read_them(client: Client, nota
     assert b"server_url" in seen[0][1]
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_the_token_reply_is_not_kept(client: Client, notary: Sandbox, files: str) -> None:
     responses: list[Any] = []
 
@@ -130,7 +130,7 @@ def test_the_token_reply_is_not_kept(client: Client, notary: Sandbox, files: str
     assert [response.content for response in responses[:2]] == [b"", b""]
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_cookies_of_the_cloud_do_not_come_along(client: Client) -> None:
     requests: list[Any] = []
     auth = client.auth_type("JohnSmith", "qwe123QWE")
@@ -144,18 +144,18 @@ def test_cookies_of_the_cloud_do_not_come_along(client: Client) -> None:
     assert requests[-1].headers["cookie"] == "cloud=1"
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
-def test_a_network_error_is_httpx_own_and_frees_the_leadership(client: Client, notary: Sandbox) -> None:
-    auth = client.auth(notary)
-    url = f"{notary.api_url}/stored-files"
-    notary.stop()
+@pytest.mark.parametrize("client", each(HTTPX))
+def test_a_network_error_is_httpx_own_and_frees_the_leadership(client: Client, own_notary: Sandbox) -> None:
+    auth = client.auth(own_notary)
+    url = f"{own_notary.api_url}/stored-files"
+    own_notary.stop()
     for _ in range(2):
         with pytest.raises(client.library.ConnectError):
             client.get(url, auth)
     assert current_login(auth.account) is None
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 @pytest.mark.parametrize("looks_like", [{}, {"fields": []}, {"_stream": b""}])
 def test_rule_16_a_body_of_the_users_own_making_is_not_sent_twice(
     client: Client, notary: Sandbox, files: str, looks_like: dict[str, Any]
@@ -187,7 +187,7 @@ def test_rule_16_a_body_of_the_users_own_making_is_not_sent_twice(
             assert http.send(request, auth=auth).status_code == 401
 
 
-@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+@pytest.mark.parametrize("client", each(ASYNCIO))
 def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.latency_of[LOGIN] = 0.3
     auth = client.auth(notary)
@@ -208,7 +208,7 @@ def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbo
     assert notary.count("login") <= 2
 
 
-@pytest.mark.parametrize("client", ASYNC, ids=str)
+@pytest.mark.parametrize("client", each(ASYNC))
 def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.latency_of[LOGIN] = 0.3
     auth = client.auth(notary)
@@ -235,7 +235,7 @@ def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sand
     assert answers == [200] * 5
 
 
-@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+@pytest.mark.parametrize("client", each(ASYNCIO))
 def test_rule_7_a_leader_that_wait_for_gives_up_hands_over(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -255,7 +255,7 @@ def test_rule_7_a_leader_that_wait_for_gives_up_hands_over(
     assert [response.status_code for response in others] == [200] * 5
 
 
-@pytest.mark.parametrize("client", ASYNC, ids=str)
+@pytest.mark.parametrize("client", each(ASYNC))
 def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -282,7 +282,7 @@ def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
     assert notary.count("login") == 1
 
 
-@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+@pytest.mark.parametrize("client", each(ASYNCIO))
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
@@ -335,7 +335,7 @@ def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(not
     assert notary.count("login") == 2
 
 
-@pytest.mark.parametrize("client", ASYNC, ids=str)
+@pytest.mark.parametrize("client", each(ASYNC))
 def test_a_hook_that_uses_the_same_auth_does_not_wait_for_itself(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -356,7 +356,7 @@ def test_a_hook_that_uses_the_same_auth_does_not_wait_for_itself(
     assert inner == [0, 200]
 
 
-@pytest.mark.parametrize("client", ASYNC, ids=str)
+@pytest.mark.parametrize("client", each(ASYNC))
 def test_rule_8_a_hook_that_asks_in_another_task_does_not_wait_for_itself(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -383,7 +383,7 @@ def test_rule_8_a_hook_that_asks_in_another_task_does_not_wait_for_itself(
     assert inner == [0, 200]
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_rule_8_a_password_callable_that_uses_the_same_account_does_not_wait_for_itself(
     client: Client, notary: Sandbox, files: str
 ) -> None:
@@ -401,7 +401,7 @@ def test_rule_8_a_password_callable_that_uses_the_same_account_does_not_wait_for
     assert client.get(files, auth).status_code == 200
 
 
-@pytest.mark.parametrize("client", SYNC, ids=str)
+@pytest.mark.parametrize("client", each(SYNC))
 def test_rule_8_a_hook_that_uses_the_same_auth_does_not_wait_for_its_own_thread(
     client: Client, notary: Sandbox, files: str
 ) -> None:
@@ -418,7 +418,7 @@ def test_rule_8_a_hook_that_uses_the_same_auth_does_not_wait_for_its_own_thread(
     assert inner == [0, 200]
 
 
-@pytest.mark.parametrize("client", ASYNCIO, ids=str)
+@pytest.mark.parametrize("client", each(ASYNCIO))
 def test_rule_6_the_event_loop_is_not_blocked_by_a_login(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.latency_of[LOGIN] = 0.5
     waiting = threading.Event()
@@ -437,7 +437,7 @@ def test_rule_6_the_event_loop_is_not_blocked_by_a_login(client: HttpxAsync, not
     assert client.run(main) < 0.7, "in a login of 1.5 s"
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 @pytest.mark.parametrize("status", [307, 308])
 def test_rule_5_a_hook_that_reads_the_login_does_not_make_it_repeatable(
     client: Client, notary: Sandbox, files: str, status: int
@@ -472,7 +472,7 @@ async def _get_async(client: Client, url: str, auth: Any, hooks: dict[str, Any])
         return await http.get(url, auth=auth)
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_rule_9_a_hook_that_raises_at_the_refusal_does_not_hide_it(
     client: Client, notary: Sandbox, files: str, status: int
@@ -500,7 +500,7 @@ def test_rule_9_a_hook_that_raises_at_the_refusal_does_not_hide_it(
     assert notary.count("login") == 1
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 @pytest.mark.parametrize("status", [400, 401, 403, 407])
 def test_rule_9_a_proxy_that_refuses_a_connection_has_not_refused_the_password(
     client: Client, status: int
@@ -527,10 +527,10 @@ def test_rule_9_a_proxy_that_refuses_a_connection_has_not_refused_the_password(
                 client.run(get) if isinstance(client, HttpxAsync) else get_sync()
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 @pytest.mark.parametrize("traces", [True, False])
 def test_a_hook_that_replaces_the_extensions_does_not_hide_a_network_error(
-    client: Client, notary: Sandbox, traces: bool
+    client: Client, own_notary: Sandbox, traces: bool
 ) -> None:
     def trace(request: Any) -> None:
         request.extensions = {"trace": lambda *_: None} if traces else {}
@@ -541,9 +541,9 @@ def test_a_hook_that_replaces_the_extensions_does_not_hide_a_network_error(
     async def atrace(request: Any) -> None:
         request.extensions = {"trace": ignore} if traces else {}
 
-    auth = client.auth(notary)
-    url = notary.api_url
-    notary.stop()
+    auth = client.auth(own_notary)
+    url = own_notary.api_url
+    own_notary.stop()
 
     def get() -> None:
         if isinstance(client, HttpxAsync):
@@ -556,7 +556,7 @@ def test_a_hook_that_replaces_the_extensions_does_not_hide_a_network_error(
         get()
 
 
-@pytest.mark.parametrize("client", SYNC, ids=str)
+@pytest.mark.parametrize("client", each(SYNC))
 def test_rule_12_no_more_of_a_reply_is_read_than_it_takes(client: Client) -> None:
     taken: list[int] = []
 
@@ -573,7 +573,7 @@ def test_rule_12_no_more_of_a_reply_is_read_than_it_takes(client: Client) -> Non
     assert len(taken) <= 18
 
 
-@pytest.mark.parametrize("client", SYNC, ids=str)
+@pytest.mark.parametrize("client", each(SYNC))
 def test_rule_16_a_file_sent_in_part_is_not_sent_from_its_start(
     client: Client, notary: Sandbox, files: str
 ) -> None:
@@ -587,13 +587,13 @@ def test_rule_16_a_file_sent_in_part_is_not_sent_from_its_start(
     assert notary.count("login") == 1
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_a_flow_that_cannot_wait_is_refused(client: Client, notary: Sandbox) -> None:
     with pytest.raises(TypeError, match="sync_auth_flow or async_auth_flow"):
         client.auth(notary).auth_flow(client.library.Request("GET", notary.url))
 
 
-@pytest.mark.parametrize("client", ASYNC, ids=str)
+@pytest.mark.parametrize("client", each(ASYNC))
 def test_rule_16_an_asynchronous_file_is_not_sent_again(
     client: HttpxAsync, notary: Sandbox, files: str, tmp_path: Path
 ) -> None:
@@ -615,7 +615,7 @@ def test_rule_16_an_asynchronous_file_is_not_sent_again(
     assert [each for each in warned if "never awaited" in str(each.message)] == []
 
 
-@pytest.mark.parametrize("client", SYNC, ids=str)
+@pytest.mark.parametrize("client", each(SYNC))
 def test_a_flow_works_by_hand_as_other_libraries_drive_it(client: Client, notary: Sandbox, files: str) -> None:
     library = client.library
     flow = client.auth(notary).sync_auth_flow(library.Request("GET", files))
@@ -634,7 +634,7 @@ def test_a_flow_works_by_hand_as_other_libraries_drive_it(client: Client, notary
     assert paths == [LOOKUP, LOGIN, FILES]
 
 
-@pytest.mark.parametrize("client", HTTPX, ids=str)
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_a_busy_platform_under_each_event_loop_is_waited_for(client: Client, notary: Sandbox, files: str) -> None:
     notary.faults.answer_next(LOOKUP, 503, {"Retry-After": "0"}, times=3)
     with pytest.raises(DiscoveryError, match="503"):

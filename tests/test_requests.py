@@ -237,13 +237,13 @@ def test_a_request_that_was_prepared_long_ago_is_replayed_with_the_current_token
     assert notary.count("login") == logins
 
 
-def test_a_network_error_is_requests_own_and_frees_the_leadership(notary: Sandbox) -> None:
-    notary.stop()
-    auth = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=notary.url)
+def test_a_network_error_is_requests_own_and_frees_the_leadership(own_notary: Sandbox) -> None:
+    own_notary.stop()
+    auth = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=own_notary.url)
     for _ in range(2):
         started = time.monotonic()
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"{notary.api_url}/stored-files", auth=auth)
+            requests.get(f"{own_notary.api_url}/stored-files", auth=auth)
         assert time.monotonic() - started < 10
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -240,27 +241,51 @@ def test_a_kept_connection_answers_as_fast_as_a_new_one(notary: Sandbox) -> None
         assert median_of(session.get) < 5 * median_of(requests.get), "small packets wait for one another (Nagle)"
 
 
-class Latency(dict[str, float]):
-    """Tells when it is looked at, which is when a call has arrived."""
+def until_pending(notary: Sandbox, path: str, count: int = 1) -> None:
+    """Return when so many calls of a path have arrived and are not answered yet."""
+    deadline = time.monotonic() + 30
+    while notary.pending.count(path) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__({"/x": seconds})
-        self.arrived = threading.Event()
 
-    def get(self, path: str, default: Any = None) -> Any:
-        self.arrived.set()
-        return super().get(path, default)
+def test_what_is_held_is_pending_until_it_is_let_go(notary: Sandbox) -> None:
+    notary.faults.held.add("/x")
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(requests.get, f"{notary.foreign_url}/x") for _ in range(2)]
+        until_pending(notary, "/x", 2)
+        assert requests.get(f"{notary.foreign_url}/y").status_code == 200, "others are answered"
+        assert (notary.pending, len(notary.calls)) == (["/x", "/x"], 1)
+        notary.faults.held.clear()
+        assert [each.result().status_code for each in asking] == [200, 200]
+    assert notary.pending == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_call_of_before_a_reset_changes_nothing_after_it(notary: Sandbox, held: bool) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        if held:
+            notary.faults.held.add(LOGIN)
+        else:
+            notary.faults.latency_of[LOGIN] = 0.1
+        late = pool.submit(log_in, notary, password="wrong")
+        until_pending(notary, LOGIN)
+        notary.reset()
+        assert notary.pending == []
+        assert late.result().status_code == 503
+    assert notary.calls == []
+    assert notary.account().failures == 0
 
 
 def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
     sizes: list[int] = []
     with Sandbox() as notary:
         url = f"{notary.foreign_url}/x"
-        notary.faults.latency_of = latency = Latency(0.3)
+        notary.faults.latency_of["/x"] = 0.3
         notary.faults.answer_next("/x", 200, body=bytes(5_000_000))  # more than what fits in a buffer on the way
         asking = threading.Thread(target=lambda: sizes.append(len(requests.get(url).content)))
         asking.start()
-        assert latency.arrived.wait(30)
+        until_pending(notary, "/x")
     asking.join()
     assert sizes == [5_000_000]
 
@@ -276,10 +301,10 @@ def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.Monke
             outcomes.append(error)
 
     with Sandbox() as notary:
-        notary.faults.latency_of = latency = Latency(60)
+        notary.faults.held.add("/x")
         asking = threading.Thread(target=get, args=(f"{notary.foreign_url}/x",))
         asking.start()
-        assert latency.arrived.wait(30)
+        until_pending(notary, "/x")
         started = time.monotonic()
     asking.join()
     assert time.monotonic() - started < 30

@@ -15,7 +15,7 @@ import pytest
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore, MemoryStore, RedisStore
 
-from .clients import HTTPX, Client
+from .clients import HTTPX, Client, each
 from .core import leases_of, lock_in_store
 from .servers import RedisServer, programs
 
@@ -28,7 +28,7 @@ LOGIN = "/api/2/idp/token"
 ASYNC = [client for client in HTTPX if client.is_async and client.library is httpx]
 
 
-@pytest.fixture(params=ASYNC, ids=str)
+@pytest.fixture(params=each(ASYNC))
 def client(request: pytest.FixtureRequest) -> Client:
     found: Client = request.param
     return found

@@ -36,6 +36,7 @@ PAGE = 20
 LARGEST_FILE = 1024**3
 FAILURES_BEFORE_LOCK = 5
 CHUNK = 256 * 1024
+HELD_PAUSE = 0.001  # seconds between two looks at whether a call is still held
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for a client that went away
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -100,6 +101,7 @@ class Faults:
     Attributes:
         latency: seconds added to every answer.
         latency_of: seconds added to the answers of a path, such as ``{"/api/2/idp/token": 1.0}``.
+        held: paths that are not answered for as long as they are in this set.
         clock_offset: seconds the server's clock is ahead of this machine's.
         send_date: whether answers have a ``Date``.
         token_lifetime: seconds that a token lives.
@@ -109,6 +111,7 @@ class Faults:
 
     latency: float = 0.0
     latency_of: dict[str, float] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     clock_offset: float = 0.0
     send_date: bool = True
     token_lifetime: float = 7200.0
@@ -195,7 +198,8 @@ class Platform:
         self.refresh_tokens: dict[str, _Token] = {}
         self.files: dict[str, list[_StoredFile]] = {}
         self.faults = Faults()
-        self.calls: deque[Call] = deque(maxlen=1_000_000)
+        self.calls = _new_record()
+        self.pending: list[str] = []  # paths of calls that have arrived, and are not answered yet
         self.hosts: dict[int, str] = {}  # by port
         self.urls: dict[str, str] = {}  # by host
         self.app = Starlette(
@@ -217,8 +221,9 @@ class Platform:
 
     def reset(self) -> None:
         self.close()
-        for state in (self.accounts, self.tokens, self.refresh_tokens, self.calls):
+        for state in (self.accounts, self.tokens, self.refresh_tokens):
             state.clear()
+        self.calls, self.pending = _new_record(), []
         self.faults = Faults()
 
     def close(self) -> None:
@@ -236,9 +241,12 @@ class Platform:
             request.state.body_size = 0
             request.state.grant = ""
             path = request.url.path
-            delay = self.faults.latency + self.faults.latency_of.get(path, 0.0)
-            if delay:
-                await asyncio.sleep(delay)
+            calls = self.calls
+            await self._wait_to_answer(path)
+            if (
+                calls is not self.calls
+            ):  # a `reset` came in between: the new state has nothing to do with this call
+                return Response(status_code=503)
             fault = self.faults.take(path, host)
             if fault is not None:
                 response = fault
@@ -249,7 +257,7 @@ class Platform:
                     response = Response(status_code=CLIENT_CLOSED_REQUEST)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
-            self.calls.append(
+            calls.append(
                 Call(
                     host,
                     request.method,
@@ -264,6 +272,16 @@ class Platform:
             return response
 
         return answer
+
+    async def _wait_to_answer(self, path: str) -> None:
+        faults, pending = self.faults, self.pending
+        pending.append(path)
+        try:
+            await asyncio.sleep(faults.latency + faults.latency_of.get(path, 0.0))
+            while path in faults.held and faults is self.faults:  # noqa: ASYNC110  a set of the user's has no event
+                await asyncio.sleep(HELD_PAUSE)
+        finally:
+            pending.remove(path)
 
     async def _lookup(self, request: Request) -> Response:
         username = request.query_params.get("login", "")
@@ -420,6 +438,10 @@ class Platform:
                 request.state.body_size += len(chunk)
             return JSONResponse({"host": FOREIGN, "path": request.url.path})
         return JSONResponse({"message": f"the {request.state.host} has no such call"}, 404)
+
+
+def _new_record() -> deque[Call]:
+    return deque(maxlen=1_000_000)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -191,7 +191,10 @@ class Sandbox:
         account.data_center = SECOND if account.data_center == FIRST else FIRST
 
     def reset(self) -> None:
-        """Make it as it was at first: its accounts, no tokens and files, no faults, and nothing on record."""
+        """Make it as it was at first: its accounts, no tokens and files, no faults, and nothing on record.
+
+        Calls that have arrived and are not answered yet get a 503, and change nothing any more.
+        """
         self._platform.reset()
         self._add_users()
 
@@ -215,6 +218,11 @@ class Sandbox:
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
         return sum(call.kind == kind for call in self.calls)
+
+    @property
+    def pending(self) -> list[str]:
+        """The paths of the calls that have arrived and are not answered yet, such as those that a fault holds."""
+        return list(self._platform.pending)
 
     def clear(self) -> None:
         """Forget the calls so far."""

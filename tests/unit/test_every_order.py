@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,10 +18,7 @@ FILES_URL = CLOUD + FILES
 
 
 pytestmark = pytest.mark.usefixtures("quiet")
-LONG = os.environ.get("NOTARY_AUTH_LONG") == "1"
 ORDERS = int(os.environ.get("NOTARY_AUTH_ORDERS", "0")) or None  # at most so many, where all would take too long
-
-MARKS_OF_LONG = [pytest.mark.long, pytest.mark.skipif(not LONG, reason="takes minutes: nox -s long")]
 
 SITUATIONS = {
     "cold": {},
@@ -40,7 +38,7 @@ def test_every_order_of_a_few_callers(situation: dict[str, bool], callers: int, 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 @pytest.mark.parametrize(
-    ("callers", "faults"), [pytest.param(*each, marks=MARKS_OF_LONG) for each in ((1, 3), (2, 2), (3, 1))]
+    ("callers", "faults"), [pytest.param(*each, marks=pytest.mark.long) for each in ((1, 3), (2, 2), (3, 1))]
 )
 def test_every_order_with_more_faults(situation: dict[str, bool], callers: int, faults: int) -> None:
     run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation), ORDERS)
@@ -48,7 +46,7 @@ def test_every_order_with_more_faults(situation: dict[str, bool], callers: int, 
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-@pytest.mark.parametrize("seeds", [1_000, pytest.param(20_000, marks=MARKS_OF_LONG)])
+@pytest.mark.parametrize("seeds", [300, pytest.param(20_000, marks=pytest.mark.long)])
 def test_many_orders_of_many_callers(situation: dict[str, bool], seeds: int) -> None:
     urls = [FILES_URL, HOME + FILES, FILES_URL, FOREIGN + "/x", FILES_URL]
     steps = 0
@@ -91,10 +89,21 @@ class Story(RuleBasedStateMachine):
                     person.cancel("end of the story")
 
 
-TestStory = Story.TestCase
-TestStory.settings = settings(
-    max_examples=300 if LONG else 60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+class LongStory(Story):
+    pass
+
+
+def configured(story: type[Story], examples: int) -> Any:
+    """The story as a test case that tries so many examples."""
+    case = story.TestCase
+    case.settings = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    return case
+
+
+TestStory = configured(Story, 60)
+TestLongStory = pytest.mark.long(configured(LongStory, 300))
