@@ -366,15 +366,20 @@ def places_that_wait(login: Flight) -> int:
 
 
 def tasks_that_wait(login: Flight) -> int:
-    """How many tasks of the one asyncio loop that waits are still in line."""
-    (bell,) = login._bells.values()
-    return len(bell._waiting)  # type: ignore[attr-defined]
+    """How many tasks of asyncio loops wait for a login."""
+    return sum(len(getattr(bell, "_waiting", ())) for bell in login._bells.values())
+
+
+def somebody_waits(account: Account) -> bool:
+    """Whether a login is under way, and somebody waits for it."""
+    login = current_login(account)
+    return login is not None and places_that_wait(login) > 0
 
 
 def until_somebody_waits(account: Account, seconds: float = 30) -> None:
     """Return when somebody waits for the login that is under way."""
     deadline = time.monotonic() + seconds
-    while (login := current_login(account)) is None or not places_that_wait(login):
+    while not somebody_waits(account):
         assert time.monotonic() < deadline, "nobody waits for a login"
         time.sleep(0.002)
 
@@ -537,6 +542,17 @@ def hide_modules(patch: Patch, *names: str) -> None:
     """Let these modules look as if nobody had installed them; without names, all."""
     real = extras_module.find_spec
     patch.setattr(extras_module, "find_spec", lambda name: None if name in (names or (name,)) else real(name))
+
+
+def quicken_conformance(patch: Patch) -> None:
+    """Let the checks of stores keep things for a tenth of the time that slow stores need."""
+    patch.setattr("notary_auth.testing.SHORT", 0.1)
+    patch.setattr("notary_auth.testing.SLACK", 0.5)
+
+
+def set_redis_timeout(patch: Patch, seconds: float) -> None:
+    """How long a RedisStore waits for its server."""
+    patch.setattr("notary_auth.stores.REDIS_TIMEOUT", seconds)
 
 
 def interrupt_demo(patch: Patch) -> None:

@@ -22,7 +22,7 @@ import requests
 
 from notary_auth.sandbox import Sandbox
 
-from .core import make_token_expired
+from .core import make_token_expired, quicken_conformance
 from .pages import PAGES, ROOT, blocks, commands, run_block
 from .servers import RedisServer, programs
 from .terminal import Terminal
@@ -73,20 +73,28 @@ def test_no_page_has_blocks_that_nobody_runs() -> None:
     assert {page for page, text in PAGES.items() if blocks(text)} == {*PLAIN, *OTHERS}
 
 
+#: How the pages name our programs, and how they are run here, where nothing need be on the PATH.
+PROGRAMS = {"notary-auth ": "python -m notary_auth ", "http ": "python -m httpie --ignore-stdin "}
+
+
+def as_run_here(command: str) -> str:
+    for name, program in PROGRAMS.items():
+        if command.startswith(name):
+            return program + command.removeprefix(name)
+    return command
+
+
 @pytest.mark.parametrize(
     "command",
-    sorted({command for text in PAGES.values() for command in commands(text) if "pip install" not in command}),
+    sorted(
+        {as_run_here(command) for text in PAGES.values() for command in commands(text) if "pip " not in command}
+    ),
 )
 def test_the_commands_of_a_page_run(command: str, notary: Sandbox, tmp_path: Path) -> None:
-    if command.startswith("http ") and not httpie_works():
+    if "httpie" in command and not httpie_works():
         pytest.skip("HTTPie itself does not work with this version of requests")
-    terminal = Terminal(notary, tmp_path)
-    command = command.replace("https://cloud.acronis.com", notary.url)
-    for program, module in (("notary-auth", "notary_auth"), ("python", ""), ("http", "httpie --ignore-stdin")):
-        if command.startswith(f"{program} "):
-            command = f"{sys.executable} {module and f'-m {module}'} {command.removeprefix(program)}"
-            break
-    variables = terminal.environment({"HTTPIE_CONFIG_DIR": str(tmp_path)})
+    variables = Terminal(notary, tmp_path).environment({"HTTPIE_CONFIG_DIR": str(tmp_path)})
+    command = command.replace("https://cloud.acronis.com", notary.url).replace("python ", f"{sys.executable} ", 1)
     done = subprocess.run(
         ["/bin/sh", "-c", command], env=variables, cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -103,13 +111,14 @@ def test_a_diagram_says_what_its_source_says(source: Path, theme: str) -> None:
         assert text.strip() in shown, f"{source.name} was changed: draw it anew with `nox -s diagrams`"
 
 
-@pytest.mark.parametrize("block", blocks(PAGES["testing"]))
-def test_the_tests_of_the_page_on_testing_pass(block: str, tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(block)
+def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
+    written = blocks(PAGES["testing"])
+    for number, block in enumerate(written):
+        (tmp_path / f"test_block_{number}.py").write_text(block)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout
-    assert f"{block.count('def test_')} passed" in done.stdout
+    assert f"{sum(block.count('def test_') for block in written)} passed" in done.stdout
 
 
 def test_every_block_is_run() -> None:
@@ -209,7 +218,7 @@ def vault() -> Iterator[HTTPServer]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
@@ -223,6 +232,7 @@ def test_a_vault(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, vault: HTTPSe
 
 
 def test_a_store_of_ones_own(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    quicken_conformance(monkeypatch)
     names = run_block(block_with("class DatabaseStore"), notary, monkeypatch)
     run_block(block_with("for check in store_conformance"), notary, monkeypatch, names)
     from notary_auth.requests import NotaryAuth

@@ -22,16 +22,26 @@ import redis.asyncio
 from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
 from notary_auth.testing import Check, store_conformance
 
-from .core import guard_of, hide_modules, let_anybody_release
+from .core import guard_of, hide_modules, let_anybody_release, quicken_conformance
 from .servers import RedisServer, programs
 
 Make = Callable[[], TokenStore]
 
 
-@pytest.fixture(scope="module", params=programs())
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name == "valkey" else pytest.mark.matrix) for name in programs()],
+)
 def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     with RedisServer(programs()[request.param]) as running:
         yield running
+
+
+@pytest.fixture(params=["quick", pytest.param("at its own pace", marks=pytest.mark.long)])
+def pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the checks wait for: a tenth of a second, or as long as they make a user's own store wait."""
+    if request.param == "quick":
+        quicken_conformance(monkeypatch)
 
 
 @pytest.fixture
@@ -39,17 +49,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.mark.usefixtures("pace")
 @pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
 def test_memory_conforms(check: Check) -> None:
     store = MemoryStore()
     check(lambda: store)
 
 
+@pytest.mark.usefixtures("pace")
 @pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
 def test_files_conform(check: Check, folder: Path) -> None:
     check(lambda: FileStore(folder))
 
 
+@pytest.mark.usefixtures("pace")
 @pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
 def test_redis_conforms(check: Check, server: RedisServer) -> None:
     check(lambda: RedisStore(server.url))
@@ -96,6 +109,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.usefixtures("pace")
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_conformance_suite_finds_a_fault(name: str) -> None:
     (check,) = [each for each in store_conformance if each.__name__ == name]
