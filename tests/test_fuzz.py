@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.targets import TARGETS
@@ -57,7 +57,11 @@ def replies(draw: st.DrawFn) -> bytes:
     return bytes([draw(st.integers(1, 255))]) + f"{head}\n{body}".encode()
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(replies(), max_size=6))
-def test_rule_12_no_reply_does_more_than_fail_the_login(replies: list[bytes]) -> None:
+def no_reply_does_more_than_fail_the_login(replies: list[bytes]) -> None:
     TARGETS["replies"](b"\0".join(replies))
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_rule_12_no_reply_does_more_than_fail_the_login(examples: int) -> None:
+    configured = settings(max_examples=examples, deadline=None)
+    configured(given(st.lists(replies(), max_size=6))(no_reply_does_more_than_fail_the_login))()

@@ -61,10 +61,12 @@ def test_user_and_password_on_the_command_line(http: Http, files: str) -> None:
     assert kinds == ["lookup", "login", "request", "request"], "the second call is one request"
 
 
+@pytest.mark.matrix
 def test_all_from_the_environment(http: Http, files: str) -> None:
     assert http.http("-A", "notary", files).returncode == 0
 
 
+@pytest.mark.matrix
 def test_a_password_is_asked_for_and_not_shown(http: Http, files: str) -> None:
     http.module = "httpie"
     config = {"HTTPIE_CONFIG_DIR": http.variables["HOME"] + "/httpie", "NOTARY_PASSWORD": None}
@@ -75,6 +77,7 @@ def test_a_password_is_asked_for_and_not_shown(http: Http, files: str) -> None:
     assert "qwe123QWE" not in seen
 
 
+@pytest.mark.matrix
 def test_a_session_file_has_no_password(http: Http, files: str) -> None:
     done = http.http("--session", "mine", "-A", "notary", "-a", "JohnSmith:qwe123QWE", files, NOTARY_PASSWORD=None)
     assert done.returncode == 0
@@ -84,6 +87,7 @@ def test_a_session_file_has_no_password(http: Http, files: str) -> None:
     assert http.http("--session", "mine", files).returncode == 0, "the password is the environment's now"
 
 
+@pytest.mark.matrix
 def test_an_upload_survives_a_revoked_token_at_the_second_try(http: Http, files: str, tmp_path: Path) -> None:
     """HTTPie streams its bodies, so a 401 is the user's; but the next call must not be handed the same token."""
     (tmp_path / "contract.pdf").write_bytes(b"signed")
@@ -101,12 +105,14 @@ def test_a_wrong_password_is_one_sentence(http: Http, files: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.matrix
 def test_nobody_is_an_error_that_says_what_to_do(http: Http, files: str) -> None:
     done = http.http("-A", "notary", files, NOTARY_USERNAME=None)
     assert done.returncode != 0
     assert "Give -a NAME, or set NOTARY_USERNAME" in done.stderr
 
 
+@pytest.mark.matrix
 def test_a_wrong_cloud_url_is_one_sentence(http: Http, files: str) -> None:
     done = http.http("-A", "notary", files, NOTARY_CLOUD_URL="http://cloud.example")
     assert done.returncode != 0
@@ -114,6 +120,7 @@ def test_a_wrong_cloud_url_is_one_sentence(http: Http, files: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.matrix
 def test_httpie_lists_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "httpie", "--help"],
