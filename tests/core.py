@@ -545,9 +545,9 @@ def hide_modules(patch: Patch, *names: str) -> None:
 
 
 def quicken_conformance(patch: Patch) -> None:
-    """Let the checks of stores keep things for a tenth of the time that slow stores need."""
+    """Let the checks of stores keep things for a fraction of the time that slow stores need."""
     patch.setattr("notary_auth.testing.SHORT", 0.1)
-    patch.setattr("notary_auth.testing.SLACK", 0.5)
+    patch.setattr("notary_auth.testing.SLACK", 0.8)
 
 
 def set_redis_timeout(patch: Patch, seconds: float) -> None:

@@ -53,6 +53,24 @@ COLD = [("cloud", "lookup", 200), ("data center 1", "login", 200), ("data center
 WARM = COLD[2:]
 
 
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
+def test_every_client_in_short(client: Client, notary: Sandbox, files: str) -> None:
+    """What the default run has of the clients whose other tests are the matrix's."""
+    auth = client.auth(notary)
+    assert [client.get(files, auth).status_code for _ in range(2)] == [200, 200]
+    assert wire(notary) == [*COLD, *WARM]
+    notary.revoke_tokens()
+    assert client.get(files, auth).status_code == 200
+    assert wire(notary) == [("data center 1", "request", 401), *COLD]
+    assert client.get(f"{notary.foreign_url}/x", auth).status_code == 200
+    assert [call.is_signed for call in notary.calls] == [False]
+    assert [answer.status_code for answer in client.at_once([files] * 10, client.auth(notary))] == [200] * 10
+    assert notary.count("login") == 1
+    with pytest.raises(CredentialsRefused) as caught:
+        client.get(files, client.auth(notary, password="wrong"))
+    assert isinstance(caught.value, client.error)
+
+
 def test_rule_1_building_opens_no_connection(client: Client, notary: Sandbox) -> None:
     auth = client.auth(notary)
     assert notary.calls == []

@@ -59,8 +59,7 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(("tls", "end"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
 def test_the_sandbox_serves_until_it_is_interrupted(tls: bool, end: signal.Signals) -> None:
     with running(["sandbox", "--user", "alice:wonder:land", "--user", "bob:builder", *["--tls"] * tls]) as process:
         assert process.stdout is not None

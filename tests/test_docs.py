@@ -88,6 +88,7 @@ def as_run_here(command: str) -> str:
     "command",
     sorted(
         {as_run_here(command) for text in PAGES.values() for command in commands(text) if "pip " not in command}
+        - {"python -m notary_auth demo"}  # which test_command_line looks at
     ),
 )
 def test_the_commands_of_a_page_run(command: str, notary: Sandbox, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,19 @@ SHUTDOWNS = {
 }
 
 
-@pytest.mark.parametrize("program", SHUTDOWNS.values(), ids=SHUTDOWNS)
+def trio_in_the_matrix(programs: Iterable[str]) -> list[Any]:
+    """Programs as the parameters of a test: those that are about trio are the matrix's."""
+    return [pytest.param(each, marks=pytest.mark.matrix if "trio.run" in each else []) for each in programs]
+
+
+@pytest.mark.parametrize("program", trio_in_the_matrix(SHUTDOWNS.values()))
 def test_an_interpreter_shuts_down_with_a_login_under_way(notary: Sandbox, program: str) -> None:
-    notary.faults.latency_of[LOGIN] = 0.5
+    notary.faults.latency_of[LOGIN] = 0.3
     assert run_program(program, notary) == ""
 
 
 def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: Sandbox) -> None:
-    notary.faults.latency_of[LOGIN] = 0.5
+    notary.faults.latency_of[LOGIN] = 0.3
     program = """
         def work(call):
             print(f"{call()} ", end="", flush=True)  # in one piece, or the lines of two threads could mix
@@ -126,7 +132,9 @@ def test_the_last_thing_a_program_does_may_be_its_first_request(notary: Sandbox)
     assert run_program(program, notary) == "200"
 
 
-@pytest.mark.parametrize("call", ["requests.get(files, auth=auth)", "asyncio.run(get())", "trio.run(get)"])
+@pytest.mark.parametrize(
+    "call", trio_in_the_matrix(["requests.get(files, auth=auth)", "asyncio.run(get())", "trio.run(get)"])
+)
 def test_an_interrupt_in_mid_login_ends_a_program(notary: Sandbox, call: str) -> None:
     notary.faults.latency_of[LOGIN] = 5
     program = f"""
@@ -141,7 +149,7 @@ def test_an_interrupt_in_mid_login_ends_a_program(notary: Sandbox, call: str) ->
     assert run_program(program, notary) == "interrupted None"
 
 
-@pytest.mark.parametrize("call", ["asyncio.run(tick_and_get())", "trio.run(get)"])
+@pytest.mark.parametrize("call", trio_in_the_matrix(["asyncio.run(tick_and_get())", "trio.run(get)"]))
 def test_a_prompt_that_nobody_answers_keeps_no_program_from_ending(notary: Sandbox, call: str) -> None:
     program = f"""
         import os
@@ -184,7 +192,7 @@ GREENLETS = """
 
 
 def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary: Sandbox) -> None:
-    notary.faults.latency_of[LOGIN] = 0.5
+    notary.faults.latency_of[LOGIN] = 0.3
     # Without trio, which httpcore imports if there: its oldest version wants the epoll that gevent takes away.
     preface = "import sys\nsys.modules['trio'] = None\nfrom gevent import monkey\nmonkey.patch_all()\n"
     preface += PREFACE.replace(", trio", "")
@@ -192,8 +200,9 @@ def test_greenlets_of_a_patched_program_share_one_login_and_do_not_block(notary:
     assert notary.count("login") == 1
 
 
+@pytest.mark.matrix
 def test_greenlets_of_an_unpatched_program_share_one_login_one_after_the_other(notary: Sandbox) -> None:
-    notary.faults.latency_of[LOGIN] = 0.5
+    notary.faults.latency_of[LOGIN] = 0.3
     assert run_program(GREENLETS, notary).startswith("{(200, 200)}")
     assert notary.count("login") == 1
 

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from notary_auth import pytest_plugin
 
 TESTS = """
 import requests
@@ -41,28 +44,31 @@ def test_one_for_all_made_new(notary_session):
 """
 
 
-def run(folder: Path, tests: str, *options: str) -> subprocess.CompletedProcess[str]:
-    (folder / "test_it.py").write_text(tests)
+def run(folder: Path, *options: str) -> str:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120).stdout
 
 
 def test_the_fixtures_serve_a_users_tests(tmp_path: Path) -> None:
-    done = run(tmp_path, TESTS)
-    assert "4 passed" in done.stdout, done.stdout
-
-
-def test_the_fixtures_are_listed_with_what_they_are(tmp_path: Path) -> None:
-    shown = run(tmp_path, "", "--fixtures", "-v").stdout
-    assert "A Notary platform of the test's own" in shown
-    assert "One Notary platform for all tests of the run" in shown
+    (tmp_path / "test_it.py").write_text(TESTS)
+    shown = run(tmp_path, "--setup-show")
+    assert "4 passed" in shown, shown
+    assert shown.count("SETUP    S notary_session") == 1
+    assert shown.count("SETUP    F notary\n") == 2
 
 
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
-    done = run(tmp_path, "def test_it(notary):\n    pass\n")
-    assert "pip install 'notary-auth[sandbox]'" in done.stdout
-    assert "Traceback" not in done.stdout
+    (tmp_path / "test_it.py").write_text("def test_it(notary):\n    pass\n")
+    shown = run(tmp_path)
+    assert "pip install 'notary-auth[sandbox]'" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("fixture", [pytest_plugin.notary, pytest_plugin.notary_session])
+def test_the_fixtures_say_what_they_are(fixture: Any) -> None:
+    """``pytest --fixtures`` shows the first line."""
+    assert "Notary platform" in fixture.__doc__.partition("\n")[0]
 
 
 def test_pytest_knows_the_plugin_by_its_entry_point() -> None:

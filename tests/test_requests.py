@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from notary_auth import DiscoveryError
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
-from .core import advance, set_control_timeout
+from .core import advance, current_login, set_control_timeout
 
 FILES = "/api/notary/v2/stored-files"
 LOOKUP = "/api/1/accounts"
@@ -241,17 +240,16 @@ def test_a_network_error_is_requests_own_and_frees_the_leadership(own_notary: Sa
     own_notary.stop()
     auth = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url=own_notary.url)
     for _ in range(2):
-        started = time.monotonic()
         with pytest.raises(requests.ConnectionError):
             requests.get(f"{own_notary.api_url}/stored-files", auth=auth)
-        assert time.monotonic() - started < 10
+    assert current_login(auth.account) is None
 
 
 def test_rule_18_a_network_error_during_the_login_has_no_password_in_it(
     notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_control_timeout(monkeypatch, 1, 0.2)
-    notary.faults.latency_of["/api/2/idp/token"] = 1
+    set_control_timeout(monkeypatch, 10, 0.4)
+    notary.faults.held.add("/api/2/idp/token")
     auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
     with pytest.raises(requests.ReadTimeout) as caught:
         requests.get(files, auth=auth)
@@ -264,8 +262,8 @@ def test_rule_14_a_renewal_that_times_out_costs_no_request(
     notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests.get(files, auth=auth)
-    set_control_timeout(monkeypatch, 1, 0.2)
-    notary.faults.latency_of["/api/2/idp/token"] = 1
+    set_control_timeout(monkeypatch, 10, 0.4)
+    notary.faults.held.add("/api/2/idp/token")
     advance(auth.account, 7200 - 100)
     assert requests.get(files, auth=auth).status_code == 200
 

@@ -228,6 +228,7 @@ def test_ports_can_be_chosen_and_are_given_back() -> None:
                 Sandbox(port=port).start()
 
 
+@pytest.mark.timing
 def test_a_kept_connection_answers_as_fast_as_a_new_one(notary: Sandbox) -> None:
     def median_of(get: Callable[[str], requests.Response]) -> float:
         seconds = []

@@ -29,7 +29,14 @@ SITUATIONS = {
 }
 
 
-@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+#: An adapter that opens a conversation for the answer, as that of requests does, has the same orders but for that.
+IN_SHORT = [
+    pytest.param(situation, id=name, marks=pytest.mark.matrix if "split" in situation else [])
+    for name, situation in SITUATIONS.items()
+]
+
+
+@pytest.mark.parametrize("situation", IN_SHORT)
 @pytest.mark.parametrize(("callers", "faults"), [(1, 2), (2, 1), (3, 0)])
 def test_every_order_of_a_few_callers(situation: dict[str, bool], callers: int, faults: int) -> None:
     run = every_order(lambda: World([FILES_URL] * callers, faults=faults, **situation))

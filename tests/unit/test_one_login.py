@@ -67,7 +67,7 @@ def overtaken_at(number: int) -> tuple[Conversation, list[str]] | None:
     def overtake() -> None:
         others.append(threading.Thread(target=go_all_the_way))
         others[0].start()
-        others[0].join(0.05)  # in vain where the first one holds the lock
+        others[0].join(0.02)  # in vain where the first one holds the lock
 
     with at_line(number, overtake) as reached:
         overtaken = begin(account)

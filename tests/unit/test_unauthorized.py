@@ -178,7 +178,7 @@ def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
                 set_clock(account, clock)
                 other = threading.Thread(target=replace)
                 other.start()
-                other.join(0.5)
+                other.join(0.05)
                 threads.append(other)
             return clock()
 
@@ -229,7 +229,7 @@ def dropped_at(number: int) -> Conversation | None:
     def drop() -> None:
         other = threading.Thread(target=account.forget)
         other.start()
-        other.join(0.05)  # in vain where the request holds the lock
+        other.join(0.01)  # in vain where the request holds the lock
 
     with at_line(number, drop) as reached:
         conversation = begin(account)
