@@ -1,7 +1,7 @@
 """What is fuzzed, and what must hold whatever comes in. No fuzzer is imported here: the tests run these as well.
 
-A target takes bytes and raises an AssertionError where a rule of DESIGN is broken. Anything else that it raises is
-a finding too.
+A target takes bytes and raises an AssertionError where a rule (docs/rules.rst) is broken. Anything else that it
+raises is a finding too.
 """
 
 from __future__ import annotations

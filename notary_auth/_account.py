@@ -1,6 +1,6 @@
 """An account, and the whole way of a request that is made with it.
 
-All rules live here, and only here; adapters move bytes. A request's way is one generator,
+All rules (docs/rules.rst) live here, and only here; adapters move bytes. A request's way is one generator,
 `Account.conversation`. It yields steps (`_steps`), is sent their results, does no I/O, blocks on nothing and
 knows no HTTP client. This is what it does:
 

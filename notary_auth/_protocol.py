@@ -58,7 +58,7 @@ def flaw_of_text(value: object) -> str | None:
     return None
 
 
-# Discovery: PLATFORM, "Which data center holds the account"
+# Discovery: docs/platform.rst, "Which data center holds the account"
 
 
 def lookup_request(cloud: Origin, username: str) -> Request:
@@ -87,7 +87,7 @@ def read_lookup(reply: Reply, cloud: Origin, username: str) -> Origin:
     raise DiscoveryError(f"{subject} answered with a reply that {flaw}", status=reply.status, url=url)
 
 
-# Login: PLATFORM, "Logging in"; RFC 6749, section 4.3
+# Login: docs/platform.rst, "Logging in"; RFC 6749, section 4.3
 
 
 class Grant(NamedTuple):
@@ -252,7 +252,7 @@ def _lifetime(document: Document, reply: Reply, local_time: float) -> float | No
     return float(lifetime) if lifetime > 0 else None
 
 
-# Logout: PLATFORM, "Logging out"; RFC 7009
+# Logout: docs/platform.rst, "Logging out"; RFC 7009
 
 
 def revoke_request(data_center: Origin, kind: str, token: Secret) -> Request:

@@ -1,4 +1,4 @@
-"""The sandbox refuses and answers what PLATFORM says the platform does."""
+"""The sandbox refuses and answers as docs/platform.rst says the platform does."""
 
 from __future__ import annotations
 

@@ -1,0 +1,41 @@
+"""The page of the rules, docs/rules.rst. ``python -m tests.rules_page`` lists each rule's tests there anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "rules.rst"
+
+RULE = re.compile(
+    r"^Rule (?P<number>\d+|[a-e]): .+\n~+\n(?P<text>(?:.*\n)*?)\n:Tests: (?P<files>.+)$", re.MULTILINE
+)
+TEST = re.compile(r"^def test_rule_(\d+|[a-e])_", re.MULTILINE)
+
+
+def stated() -> dict[str, str]:
+    """What the page lists below each rule, by the rule's number, in the page's order."""
+    return {match["number"]: match["files"] for match in RULE.finditer(PAGE.read_text(encoding="utf-8"))}
+
+
+def held() -> dict[str, str]:
+    """The files that have tests of a rule, as the page lists them, by the rule's number."""
+    files: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for number in sorted(set(TEST.findall(path.read_text(encoding="utf-8")))):
+            files.setdefault(number, []).append(f"``{path.relative_to(ROOT).as_posix()}``")
+    return {number: ", ".join(found) for number, found in files.items()}
+
+
+def write() -> None:
+    found = held()
+
+    def listed(match: re.Match[str]) -> str:
+        return match[0].removesuffix(match["files"]) + found.get(match["number"], "none")
+
+    PAGE.write_text(RULE.sub(listed, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

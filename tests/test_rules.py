@@ -1,0 +1,47 @@
+"""Each rule is stated in docs/rules.rst, with its tests, and no reference to a rule leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from . import rules_page
+from .rules_page import ROOT
+
+NUMBERS = [*map(str, range(1, 25)), *"abcde"]
+FOLDERS = ("notary_auth", "tests", "docs", "fuzz", "benchmarks", "examples")
+FILES = [
+    path
+    for path in [*ROOT.glob("*.rst"), *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")))]
+    if path.suffix in (".py", ".rst") and path != Path(__file__)
+]
+REFERENCE = re.compile(r"\brules?[ _]((?:\d+|[a-e])\b(?:(?:,| and| to) (?:\d+|[a-e])\b)*)", re.IGNORECASE)
+
+
+def test_each_rule_is_stated_with_the_files_that_have_tests_of_it() -> None:
+    assert sorted(rules_page.stated(), key=NUMBERS.index) == NUMBERS
+    assert rules_page.stated() == rules_page.held(), "python -m tests.rules_page writes the lists anew"
+
+
+def referred_to(text: str) -> set[str]:
+    """The numbers of the rules that a text names: "rule 9", "rules 4 and 5", "rules 2 to 5"."""
+    return {number for match in REFERENCE.finditer(text) for number in re.findall(r"\d+|\b[a-e]\b", match[1])}
+
+
+def test_references_are_found() -> None:
+    assert referred_to("(rules 4 and 5: tests; rule a) Rules 10 to 12, test_rule_15_x") == {
+        "4",
+        "5",
+        "a",
+        "10",
+        "12",
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_whatever_refers_to_a_rule_or_a_document_refers_to_one_that_is_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert referred_to(text) <= set(NUMBERS)
+    assert not re.search(r"\b(DESIGN|PLATFORM|STYLE)\b", text), "documents that are not in the repository"
