@@ -12,14 +12,14 @@ nox.options.sessions = ["lint", "typing", "tests", "lowest"]
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The suite, with the newest versions of everything."""
+    """The default run, with the newest versions of everything."""
     session.install(".[test]")
     session.run("pytest", *session.posargs)
 
 
 @nox.session(python="3.10")
 def lowest(session: nox.Session) -> None:
-    """The suite, with exactly the lowest versions that setup.cfg allows."""
+    """The default run, with exactly the lowest versions that setup.cfg allows."""
     session.install("uv")
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
     session.run("pytest", *session.posargs)
@@ -27,28 +27,42 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=["3.10", "3.13"])
 def niquests(session: nox.Session) -> None:
-    """The suite with niquests, which replaces urllib3 for its environment; on 3.10 with the lowest versions."""
+    """All that is about niquests, which replaces urllib3 for its environment; on 3.10 with the lowest versions."""
     session.install("uv")
     lowest = ["--resolution", "lowest-direct"] if session.python == "3.10" else []
     session.run("uv", "pip", "install", *lowest, ".[test-niquests]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-m", "not long and not timing", "-k", "niquests", *session.posargs)
+
+
+@nox.session(python="3.12")
+def matrix(session: nox.Session) -> None:
+    """What the default run does with three clients, with all others."""
+    session.install(".[test-niquests]", "pytest-xdist")
+    session.run("pytest", "-m", "matrix", "-n", "auto", *session.posargs)
 
 
 @nox.session(python="3.12")
 def coverage(session: nox.Session) -> None:
-    """Branch coverage of the library."""
+    """Branch coverage of the library by the default run and the matrix."""
     session.install("-e", ".[test-niquests]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-m", "not long and not timing", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
 
 
 @nox.session(python="3.12")
 def long(session: nox.Session) -> None:
-    """What takes long: every order of the scheduler, a crowd of 1,266, ten minutes of soak, a GiB up and down."""
+    """What takes long: all orders of the scheduler, a crowd of 1,266, processes by the dozen, a soak, a GiB."""
+    session.install(".[test]", "pytest-xdist")
+    session.run("pytest", "-m", "long", "-n", "auto", "-rP", *session.posargs)
+
+
+@nox.session(python="3.12")
+def timing(session: nox.Session) -> None:
+    """What compares two times of one run: with nothing else beside it."""
     session.install(".[test]")
-    session.run("pytest", "-m", "long", "-rP", *session.posargs, env={"NOTARY_AUTH_LONG": "1"})
+    session.run("pytest", "-m", "timing", *session.posargs)
 
 
 @nox.session(python="3.12")

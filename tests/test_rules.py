@@ -41,7 +41,20 @@ def test_references_are_found() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_whatever_refers_to_a_rule_or_a_document_refers_to_one_that_is_there(path: Path) -> None:
+def test_whatever_refers_to_a_rule_or_a_file_refers_to_one_that_is_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert referred_to(text) <= set(NUMBERS)
+    assert {
+        name for name in re.findall(rf"\b(?:{'|'.join(FOLDERS)})/[\w/]+\.(?:py|rst)\b", text) if is_missing(name)
+    } == set()
     assert not re.search(r"\b(DESIGN|PLATFORM|STYLE)\b", text), "documents that are not in the repository"
+
+
+def is_missing(name: str) -> bool:
+    return not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()
+
+
+def test_the_tables_for_contributors_name_every_file_of_the_tests() -> None:
+    text = (ROOT / "CONTRIBUTING.rst").read_text(encoding="utf-8")
+    files = [path.stem for path in (ROOT / "tests").glob("*.py") if path.stem not in ("__init__", "conftest")]
+    assert [name for name in files if f"``{name}``" not in text] == []
