@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import httpx2
@@ -28,6 +28,8 @@ from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
 TIMEOUT = 30
+
+Test = TypeVar("Test", bound=Callable[..., None])
 
 
 class Client:
@@ -321,3 +323,11 @@ def each(clients: Iterable[Client]) -> list[Any]:
         pytest.param(client, id=str(client), marks=[] if client.name in DEFAULT else pytest.mark.matrix)
         for client in clients
     ]
+
+
+def leaves_sockets(test: Test) -> Test:
+    """Mark a test that cancels requests: old versions of httpcore leave their sockets to the garbage collector."""
+    for warning in ("pytest.PytestUnraisableExceptionWarning", "ResourceWarning"):
+        test = pytest.mark.filterwarnings(f"ignore::{warning}")(test)
+    marked: Test = pytest.mark.usefixtures("garbage")(test)
+    return marked

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -22,6 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """For tests that try thousands of things, and would log as many warnings."""
     caplog.set_level(logging.CRITICAL, "notary_auth")
+
+
+@pytest.fixture
+def garbage() -> Iterator[None]:
+    """For tests that leave sockets to the garbage collector: let it find them before the next test begins."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
-from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each
+from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each, leaves_sockets
 from .core import (
     advance,
     current_login,
@@ -207,6 +207,7 @@ def test_rule_16_a_body_of_the_users_own_making_is_not_sent_twice(
 
 
 @pytest.mark.parametrize("client", each(ASYNCIO))
+@leaves_sockets
 def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.held.add(LOGIN)
     auth = client.auth(notary)
@@ -228,6 +229,7 @@ def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbo
 
 
 @pytest.mark.parametrize("client", each(ASYNC))
+@leaves_sockets
 def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sandbox, files: str) -> None:
     notary.faults.held.add(LOGIN)
     auth = client.auth(notary)
@@ -258,6 +260,7 @@ def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sand
 
 
 @pytest.mark.parametrize("client", each(ASYNCIO))
+@leaves_sockets
 def test_rule_7_a_leader_that_wait_for_gives_up_hands_over(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -277,6 +280,7 @@ def test_rule_7_a_leader_that_wait_for_gives_up_hands_over(
 
 
 @pytest.mark.parametrize("client", each(ASYNC))
+@leaves_sockets
 def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
     client: HttpxAsync, notary: Sandbox, files: str
 ) -> None:
@@ -307,8 +311,7 @@ def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
 
 
 @pytest.mark.parametrize("client", each(ASYNCIO))
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@leaves_sockets
 def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
     client: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,7 +331,6 @@ def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
         assert client.get(files, auth).status_code == 200
         assert [each.result().status_code for each in waiting] == [200, 200]
     del leader, http
-    gc.collect()
 
 
 def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(notary: Sandbox, files: str) -> None:

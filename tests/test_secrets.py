@@ -20,7 +20,7 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import LOGIN as LOGIN_PATH
 from .badserver import TOKEN, BadServer, reset
-from .clients import CLIENTS, Client
+from .clients import CLIENTS, Client, leaves_sockets
 from .core import make_token_due, parts_of, tokens_of
 from .leaks import chain, leaks, shown_by
 
@@ -219,8 +219,7 @@ def test_rule_18_arguments_that_are_wrong_show_no_secret(client: Client, wrong: 
         assert leaks(shown_by(caught.value), [PASSWORD, CODE]) == []
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpx leaves its answer open
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@leaves_sockets  # httpx leaves its answer open
 def test_rule_18_a_logging_filter_that_raises_is_shown_no_secret(
     client: Client, jane: Sandbox, files: str, log: Everything
 ) -> None:

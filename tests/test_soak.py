@@ -13,6 +13,7 @@ import pytest
 from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
+from .clients import leaves_sockets
 from .core import faults_left, now, token_of
 from .crowd import Crowd
 
@@ -113,6 +114,7 @@ class Weather:
 
 
 @pytest.mark.long
+@leaves_sockets
 def test_a_soak_loses_no_request_that_the_platform_could_have_answered(notary: Sandbox, files: str) -> None:
     """Tokens of two seconds, some of the tasks cancelled, and random faults."""
     notary.faults.token_lifetime = 2.0

@@ -15,15 +15,10 @@ import pytest
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore, MemoryStore, RedisStore
 
-from .clients import HTTPX, Client, each
+from .clients import HTTPX, Client, each, leaves_sockets
 from .core import leases_of, lock_in_store, set_redis_timeout
 from .servers import RedisServer, programs
 
-# Old versions of httpcore leave the socket of a task that was cancelled to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
 LOGIN = "/api/2/idp/token"
 ASYNC = [client for client in HTTPX if client.is_async and client.library is httpx]
 
@@ -66,6 +61,7 @@ async def beats_during(work: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
     return results[0], beats
 
 
+@leaves_sockets
 def test_rule_e_a_paused_redis_blocks_no_loop(
     client: Client, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +125,7 @@ def test_rule_e_a_login_of_another_process_is_waited_for_without_a_thread(
 
 
 @pytest.mark.parametrize("kind", ["files", "valkey"])
+@leaves_sockets
 def test_rule_e_a_cancelled_task_frees_the_lock(
     client: Client, kind: str, notary: Sandbox, files: str, tmp_path: Path, valkey: RedisServer
 ) -> None:
@@ -154,6 +151,7 @@ def test_rule_e_a_cancelled_task_frees_the_lock(
     lock.release()
 
 
+@leaves_sockets
 def test_a_cancellation_while_the_store_is_asked_leaves_no_lock(notary: Sandbox, files: str) -> None:
     """At any moment of a login, in asyncio: the thread that asks goes on by itself."""
     client = ASYNC[0]
