@@ -37,7 +37,7 @@ def niquests(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def matrix(session: nox.Session) -> None:
     """What the default run does with three clients, with all others."""
-    session.install(".[test-niquests]", "pytest-xdist")
+    session.install(".[test-niquests]")
     session.run("pytest", "-m", "matrix", "-n", "auto", *session.posargs)
 
 
@@ -53,8 +53,11 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def long(session: nox.Session) -> None:
-    """What takes long: all orders of the scheduler, a crowd of 1,266, processes by the dozen, a soak, a GiB."""
-    session.install(".[test]", "pytest-xdist")
+    """What takes long: orders of the scheduler, a crowd of 1,266, processes by the dozen, a soak, a GiB.
+
+    It takes some minutes. NOTARY_AUTH_ORDERS=0 has all orders, for hours; NOTARY_AUTH_SOAK=600 soaks ten minutes.
+    """
+    session.install(".[test]")
     session.run("pytest", "-m", "long", "-n", "auto", "-rP", *session.posargs)
 
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .paths import LOGIN, LOOKUP
+
 if TYPE_CHECKING:
     import trustme
 
-LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 TOKEN = "eyJ0eXAi-a-token-that-nobody-may-see"
 
 Script = Callable[[socket.socket, threading.Event], None]  # answers on a connection, until the event is set

@@ -4,7 +4,7 @@ A redesign of the library changes this file and leaves the tests as they are; `t
 
 * what an adapter sees: steps, requests, replies, and the questions that an account answers;
 * conversations performed by hand, without sockets, on a clock that the test moves;
-* the parts of the core and of the wire protocol, for the tests of a part alone;
+* the parts of the core and of the wire protocol, for the tests of a part alone, which do use a part's own names;
 * the inside of an account, a store and the sandbox, by what a test wants to know of it or do to it.
 
 This is no double of the platform (the sandbox is the only one): a test says itself what each control request is
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,18 +39,23 @@ from notary_auth import _sealed as seal_module
 from notary_auth import _token as token_module
 from notary_auth._account import FLEET_PATIENCE as STORE_LOCK_TIMEOUT
 from notary_auth._account import LOST_LEADERS as MAX_LOST_LEADERS
+from notary_auth._account import PASS_401 as UNAUTHORIZED_BACKOFF
 from notary_auth._account import PATIENCE as LEADER_TIMEOUT
 from notary_auth._account import REFUSAL_KEPT as REFUSAL_TTL
+from notary_auth._account import REFUSALS_KEPT as MAX_REFUSALS
 from notary_auth._account import REPLAYS as MAX_REPLAYS
 from notary_auth._account import TRIES as MAX_ATTEMPTS
 from notary_auth._account import WAIT_SLICE as LIVENESS_INTERVAL
+from notary_auth._account import WARNED_ORIGINS as MAX_WARNED_ORIGINS
 from notary_auth._adapter import Adapter
+from notary_auth._fleet import LEASE, REFRESH_TOKEN_KEPT, REFUSAL_SLACK, TOKEN_KEPT
 from notary_auth._flight import Caller, Flight, Flights, leading
 from notary_auth._origin import Origin
 from notary_auth._protocol import PIECE as CHUNK_SIZE
 from notary_auth._protocol import (
     REPLY_LIMIT,
     RETRIED,
+    RETRY_AFTER_LIMIT,
     Body,
     flaw_of_text,
     login_request,
@@ -74,7 +80,7 @@ from notary_auth._steps import (
     Steps,
     Wait,
 )
-from notary_auth._token import Token, clock
+from notary_auth._token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
 from notary_auth._waiting import _ThreadBell as ThreadBell
 from notary_auth._waiting import aperform, current_caller, perform
 from notary_auth.sandbox import Sandbox
@@ -83,10 +89,11 @@ from notary_auth.sandbox._server import ADDRESS
 from notary_auth.sandbox._server import _listen as listen
 from notary_auth.stores import MemoryStore
 
+from .paths import FILES
+
 CLOUD = "https://cloud.acronis.com"
 HOME = "https://eu2-cloud.acronis.com"
 NEW_HOME = "https://us5-cloud.acronis.com"
-FILES = "/api/notary/v2/stored-files"
 PASSWORD = "qwe123QWE"
 LIBRARY = str(Path(account_module.__file__).parent)
 
@@ -227,7 +234,7 @@ class Conversation:
     @property
     def paths(self) -> list[str]:
         """The paths of the control calls."""
-        return [request.url.split("/", 3)[3].partition("?")[0] for request in self.sent]
+        return [urlsplit(request.url).path for request in self.sent]
 
 
 def steps_of(account: Account, url: str, answer: Answer | None = None) -> Steps[None]:
@@ -262,12 +269,14 @@ def log_out(account: Account, *results: Any) -> Conversation:
 
 
 def cached_signature(account: Account, url: str) -> Signature | None:
-    """The warm path: what a request needs nothing but to be signed with, else None."""
+    """The warm path: the signature of a request that needs only to be signed, else None."""
     return account.signature(url)
 
 
-def hold(account: Account, *results: Any, url: str = CLOUD + FILES, answer: Answer | None = None) -> Conversation:
-    """A whole conversation. Raises what it raises."""
+def complete(
+    account: Account, *results: Any, url: str = CLOUD + FILES, answer: Answer | None = None
+) -> Conversation:
+    """A request's whole conversation. Raises its error, if it ends in one."""
     conversation = begin(account, url, answer).go_on(*results)
     if conversation.error is not None:
         raise conversation.error
@@ -277,7 +286,7 @@ def hold(account: Account, *results: Any, url: str = CLOUD + FILES, answer: Answ
 def logged_in(**arguments: Any) -> Account:
     """An account with the token "token-1", good for two hours."""
     account = new_account(**arguments)
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     return account
 
 
@@ -330,7 +339,7 @@ def make_token_expired(account: Account) -> None:
 
 
 def postpone_refresh(account: Account, moment: float) -> None:
-    """Do what a caller does that finds the token due at this moment: push its refresh back."""
+    """Push the refresh of the current token back, as the caller does that finds it due at this moment."""
     account.token = account.token.postponed(moment)
 
 
@@ -374,14 +383,6 @@ def somebody_waits(account: Account) -> bool:
     """Whether a login is under way, and somebody waits for it."""
     login = current_login(account)
     return login is not None and places_that_wait(login) > 0
-
-
-def until_somebody_waits(account: Account, seconds: float = 30) -> None:
-    """Return when somebody waits for the login that is under way."""
-    deadline = time.monotonic() + seconds
-    while not somebody_waits(account):
-        assert time.monotonic() < deadline, "nobody waits for a login"
-        time.sleep(0.002)
 
 
 def logins_led_in(context: Context) -> tuple[Flight, ...]:
@@ -445,7 +446,7 @@ Patch = pytest.MonkeyPatch
 
 @contextmanager
 def calling_as(caller: Caller) -> Iterator[None]:
-    """Let this caller call the core, and leave nothing to chance: an order happens the same way each time."""
+    """Let this caller call the core, without jitter, so that an order of events happens the same way each time."""
     replaced = [
         (account_module, "current_caller", lambda: caller),
         (account_module, "random", lambda: 0.5),
@@ -598,9 +599,10 @@ print(json.dumps([names[clock.args[0]] if hasattr(clock, "args") else None, cloc
 
 @contextmanager
 def at_line(number: int, do: Callable[[], None]) -> Iterator[list[str]]:
-    """Call `do` where this thread comes to this line of all the library's that it executes.
+    """Call `do` just before this thread executes a line of the library: the first is number 0.
 
-    Yields a list that has the line's place once it was come to. What `do` raises is raised there.
+    Yields a list that gets that line's place; it stays empty if fewer lines are executed. What `do` raises is
+    raised from that line.
     """
     lines = 0
     reached: list[str] = []

@@ -11,7 +11,6 @@ from .dry import Answered, Sent
 HOST = "eu2-cloud.acronis.com"
 EVIL = "evil.example"
 HOME = f"https://{HOST}"
-CLOUD = "https://cloud.acronis.com"
 OWN = ("https", HOST, 443)
 PASSWORD = "qwe123QWE"
 TOKEN = "eyJ0eXAi-the-only-token"

@@ -6,7 +6,6 @@ import re
 import textwrap
 from functools import partial
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .core import make_default_cloud
+from .paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from .paths import ROOT
+
 PAGE = ROOT / "docs" / "rules.rst"
 
 RULE = re.compile(
-    r"^Rule (?P<number>\d+|[a-e]): .+\n~+\n(?P<text>(?:.*\n)*?)\n:Tests: (?P<files>.+)$", re.MULTILINE
+    r"^Rule (?P<number>\d+|[a-e]): .+\n~+\n(?:(?!Rule (?:\d|[a-e]:)).*\n)*?\n:Tests: (?P<files>.+)$", re.MULTILINE
 )
-TEST = re.compile(r"^def test_rule_(\d+|[a-e])_", re.MULTILINE)
+TEST = re.compile(r"^(?:async )?def test_rule_(\d+|[a-e])_", re.MULTILINE)
 
 
 def stated() -> dict[str, str]:

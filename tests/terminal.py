@@ -18,7 +18,7 @@ from unittest import mock
 from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent
+from .paths import ROOT
 
 
 class Ended(NamedTuple):

@@ -14,10 +14,8 @@ from notary_auth.sandbox import Sandbox
 from notary_auth.stores import users_store
 
 from .core import hide_modules, tokens_of
+from .paths import FILES, LOGIN, LOOKUP, REVOKE
 from .terminal import ROOT, Terminal
-
-LOGIN, REVOKE, LOOKUP = "/api/2/idp/token", "/api/2/idp/revoke_token", "/api/1/accounts"
-FILES = "/api/notary/v2/stored-files"
 
 
 @pytest.fixture

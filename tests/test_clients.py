@@ -37,9 +37,9 @@ from notary_auth import (
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, DEFAULT, HTTPX, Client, HttpxAsync, each, in_threads
-from .core import advance, lock_of, token_of, until_somebody_waits
-
-LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
+from .core import advance, lock_of, somebody_waits, token_of
+from .paths import FILES, LOGIN, LOOKUP
+from .waiting import until
 
 
 def wire(notary: Sandbox) -> list[tuple[str, str, int]]:
@@ -295,7 +295,7 @@ def test_rule_7_a_leader_whose_thread_raises_hands_over(
     assert leading.wait(30)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(client.get, files, auth) for _ in range(3)]
-        until_somebody_waits(auth.account)
+        until(lambda: somebody_waits(auth.account))
         others_wait.set()
         assert [one.result().status_code for one in waiting] == [200] * 3
     leader.join()
@@ -664,9 +664,7 @@ def test_rule_21_a_forked_child_is_free_of_its_parents_locks(client: Client, not
             held.set()
             forked.wait(30)
 
-    deadline = time.monotonic() + 30
-    while LOGIN not in notary.pending and time.monotonic() < deadline:
-        time.sleep(0.002)
+    until(lambda: LOGIN in notary.pending)
     threading.Thread(target=hold_the_lock).start()
     assert held.wait(30)
     pid = os.fork()  # at the worst moment: another thread has the lock, a third one leads

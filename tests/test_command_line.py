@@ -19,8 +19,8 @@ from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 
 from .core import interrupt_demo, interrupt_sandbox
+from .paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "notary_auth"]
 
 

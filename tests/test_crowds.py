@@ -16,8 +16,8 @@ from .clients import HTTPX, Client, HttpxAsync
 from .core import advance
 from .crowd import LOOPS, Crowd, Herd
 from .heartbeat import heartbeat
-
-LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
+from .paths import LOGIN
+from .waiting import until
 
 
 def counts(notary: Sandbox) -> tuple[int, int]:
@@ -94,10 +94,7 @@ def test_rule_14_only_the_one_that_renews_waits_for_a_slow_login(
     others = 0
 
     def password() -> str:
-        deadline = time.monotonic() + 30
-        while notary.count("request") < others:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        until(lambda: notary.count("request") >= others)
         return notary.password
 
     auth = client.auth(notary, password=password)

@@ -33,10 +33,9 @@ from notary_auth.sandbox import Sandbox
 
 from .core import tokens_of
 from .pages import ROOT, blocks
+from .paths import FILES, LOGIN, LOOKUP
 
-FILES = "/api/notary/v2/stored-files"
 CLOUD, HOME = "https://cloud.acronis.com", "https://eu2-cloud.acronis.com"
-LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 ANSWERS: dict[str, dict[str, Any]] = {
     f"{CLOUD}{LOOKUP}": {"server_url": HOME},
     f"{HOME}{LOGIN}": {"access_token": "token-1", "token_type": "bearer", "expires_in": 7200},

@@ -19,7 +19,8 @@ from notary_auth import CredentialsRefused
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent
+from .paths import ROOT
+
 EXAMPLES = ROOT / "examples"
 
 

@@ -6,9 +6,8 @@ import asyncio
 import gc
 import io
 import threading
-import time
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,27 +22,14 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each, leaves_sockets
-from .core import (
-    advance,
-    current_login,
-    look_after_leaders_every,
-    somebody_waits,
-    tasks_that_wait,
-    until_somebody_waits,
-)
+from .core import advance, current_login, look_after_leaders_every, somebody_waits, tasks_that_wait
+from .paths import FILES, LOGIN, LOOKUP
+from .waiting import auntil, until
 
-LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
 ASYNC = [client for client in HTTPX if isinstance(client, HttpxAsync)]
 SYNC = [client for client in HTTPX if not isinstance(client, HttpxAsync)]
 ASYNCIO = [client for client in ASYNC if isinstance(client, HttpxAsyncio)]
 TRIO = [client for client in ASYNC if isinstance(client, HttpxTrio)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when this has come to be, and let the loop go on until then."""
-    with anyio.fail_after(30):
-        while not condition():
-            await anyio.sleep(0.002)
 
 
 def waiting_tasks(auth: Any) -> int:
@@ -215,9 +201,9 @@ def test_rule_7_a_cancelled_leader_hands_over(client: HttpxAsync, notary: Sandbo
     async def main() -> list[Any]:
         async with client.library.AsyncClient(auth=auth, verify=False) as http:
             leader = asyncio.create_task(http.get(files))
-            await until(lambda: LOGIN in notary.pending)
+            await auntil(lambda: LOGIN in notary.pending)
             others = [asyncio.create_task(http.get(files)) for _ in range(5)]
-            await until(lambda: waiting_tasks(auth) == 5)
+            await auntil(lambda: waiting_tasks(auth) == 5)
             leader.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leader
@@ -247,12 +233,12 @@ def test_rule_7_a_leader_out_of_time_hands_over(client: HttpxAsync, notary: Sand
                 answers.append((await http.get(files)).status_code)
 
             tasks.start_soon(lead)
-            await until(lambda: LOGIN in notary.pending)
+            await auntil(lambda: LOGIN in notary.pending)
             for _ in range(5):
                 tasks.start_soon(follow)
-            await until(lambda: somebody_waits(auth.account))
+            await auntil(lambda: somebody_waits(auth.account))
             its_time.deadline = anyio.current_time()
-            await until(lambda: its_time.cancelled_caught)
+            await auntil(lambda: its_time.cancelled_caught)
             notary.faults.held.clear()
 
     client.run(main)
@@ -299,10 +285,10 @@ def test_rule_7_a_waiting_task_that_is_cancelled_leaves_the_others_waiting(
                     given_up.append(limit)
 
             tasks.start_soon(get, 30)
-            await until(lambda: LOGIN in notary.pending)
+            await auntil(lambda: LOGIN in notary.pending)
             for limit in (0.05, 0.05, 30):
                 tasks.start_soon(get, limit)
-            await until(lambda: len(given_up) == 2)
+            await auntil(lambda: len(given_up) == 2)
             notary.faults.held.clear()
 
     client.run(main)
@@ -322,10 +308,10 @@ def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
     http = client.library.AsyncClient(auth=auth, verify=False)
     leader = loop.create_task(http.get(files))
 
-    loop.run_until_complete(until(lambda: LOGIN in notary.pending))
+    loop.run_until_complete(auntil(lambda: LOGIN in notary.pending))
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.get, files, auth) for _ in range(2)]
-        until_somebody_waits(auth.account)
+        until(lambda: somebody_waits(auth.account))
         loop.close()  # with the leader in it, which is held on to
         notary.faults.held.clear()
         assert client.get(files, auth).status_code == 200
@@ -344,14 +330,13 @@ def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(not
     sync_auth = notary_auth.requests.NotaryAuth.from_account(account)
 
     def let_go_when_both_are_there() -> None:
-        while notary.pending.count(LOGIN) < 2:
-            time.sleep(0.002)
+        until(lambda: notary.pending.count(LOGIN) == 2)
         notary.faults.held.clear()
 
     async def main() -> tuple[int, int, int]:
         async with httpx.AsyncClient(auth=auth, verify=False) as http:
             leader = asyncio.create_task(http.get(files))
-            await until(lambda: LOGIN in notary.pending)
+            await auntil(lambda: LOGIN in notary.pending)
             threading.Thread(target=let_go_when_both_are_there).start()
             blocking = requests.get(files, auth=sync_auth, timeout=10).status_code
             with httpx.Client(auth=auth, verify=False) as sync_http:
@@ -467,7 +452,7 @@ def test_rule_6_the_event_loop_is_not_blocked_by_a_login(client: HttpxAsync, not
                 tasks.start_soon(http.get, files)
             await anyio.sleep(0.01)
             loop_goes_on.set()
-            await until(lambda: LOGIN in notary.pending)
+            await auntil(lambda: LOGIN in notary.pending)
             notary.faults.held.clear()
 
     client.run(main)

@@ -15,8 +15,7 @@ from notary_auth.sandbox import Sandbox
 
 from .clients import Client
 from .core import is_logged_in, token_of
-
-LOGIN, REVOKE = "/api/2/idp/token", "/api/2/idp/revoke_token"
+from .paths import REVOKE
 
 
 def test_a_logout_revokes_what_was_granted(client: Client, notary: Sandbox, files: str) -> None:

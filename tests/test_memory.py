@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from .clients import CLIENTS, Client
+from .paths import ROOT
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak is read from Linux")
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ import pytest
 
 from notary_auth import __version__
 
+from .paths import ROOT
+
 PACKAGE = Path(__file__).parent.parent / "notary_auth"
 CLIENTS = {"requests", "httpx", "httpx2", "niquests"}
 CORE = [path for path in PACKAGE.glob("*.py") if path.stem not in {*CLIENTS, "__main__"}]
@@ -58,7 +60,6 @@ def test_a_missing_module_names_its_extra(module: str, extra: str) -> None:
     assert f"pip install 'notary-auth[{extra}]'" in done.stderr
 
 
-ROOT = Path(__file__).parent.parent
 NOTES = ROOT / ".github" / "release_notes.py"
 
 

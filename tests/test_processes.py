@@ -7,11 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +17,8 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS
-
-LOGIN = "/api/2/idp/token"
-ROOT = Path(__file__).parent.parent
+from .paths import LOGIN, ROOT
+from .waiting import until
 
 PREFACE = """
 import asyncio, atexit, signal, sys, threading, time
@@ -71,11 +68,7 @@ def login_pending(notary: Sandbox) -> Callable[[Process], None]:
     """Returns when the program's login has arrived at the sandbox."""
 
     def wait(process: Process) -> None:
-        deadline = time.monotonic() + 30
-        while LOGIN not in notary.pending:
-            assert time.monotonic() < deadline
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.002)
+        until(lambda: LOGIN in notary.pending or process.poll() is not None)
 
     return wait
 

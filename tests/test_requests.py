@@ -17,9 +17,7 @@ from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .core import advance, current_login, set_control_timeout
-
-FILES = "/api/notary/v2/stored-files"
-LOOKUP = "/api/1/accounts"
+from .paths import FILES
 
 
 @pytest.fixture

@@ -47,7 +47,6 @@ def test_whatever_refers_to_a_rule_or_a_file_refers_to_one_that_is_there(path: P
     assert {
         name for name in re.findall(rf"\b(?:{'|'.join(FOLDERS)})/[\w/]+\.(?:py|rst)\b", text) if is_missing(name)
     } == set()
-    assert not re.search(r"\b(DESIGN|PLATFORM|STYLE)\b", text), "documents that are not in the repository"
 
 
 def is_missing(name: str) -> bool:
@@ -57,4 +56,4 @@ def is_missing(name: str) -> bool:
 def test_the_tables_for_contributors_name_every_file_of_the_tests() -> None:
     text = (ROOT / "CONTRIBUTING.rst").read_text(encoding="utf-8")
     files = [path.stem for path in (ROOT / "tests").glob("*.py") if path.stem not in ("__init__", "conftest")]
-    assert [name for name in files if f"``{name}``" not in text] == []
+    assert [name for name in files if f"``{name}``" not in text] == [], "say in its tables what they are"

@@ -22,8 +22,8 @@ from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .core import limit_stop, limit_uploads
-
-LOOKUP, LOGIN, FILES = "/api/1/accounts", "/api/2/idp/token", "/api/notary/v2/stored-files"
+from .paths import FILES, LOGIN, LOOKUP
+from .waiting import until
 
 
 def log_in(notary: Sandbox, center: int = 0, **form: str) -> requests.Response:
@@ -242,19 +242,11 @@ def test_a_kept_connection_answers_as_fast_as_a_new_one(notary: Sandbox) -> None
         assert median_of(session.get) < 5 * median_of(requests.get), "small packets wait for one another (Nagle)"
 
 
-def until_pending(notary: Sandbox, path: str, count: int = 1) -> None:
-    """Return when so many calls of a path have arrived and are not answered yet."""
-    deadline = time.monotonic() + 30
-    while notary.pending.count(path) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_what_is_held_is_pending_until_it_is_let_go(notary: Sandbox) -> None:
     notary.faults.held.add("/x")
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(requests.get, f"{notary.foreign_url}/x") for _ in range(2)]
-        until_pending(notary, "/x", 2)
+        until(lambda: notary.pending.count("/x") == 2)
         assert requests.get(f"{notary.foreign_url}/y").status_code == 200, "others are answered"
         assert (notary.pending, len(notary.calls)) == (["/x", "/x"], 1)
         notary.faults.held.clear()
@@ -270,7 +262,7 @@ def test_a_call_of_before_a_reset_changes_nothing_after_it(notary: Sandbox, held
         else:
             notary.faults.latency_of[LOGIN] = 0.1
         late = pool.submit(log_in, notary, password="wrong")
-        until_pending(notary, LOGIN)
+        until(lambda: LOGIN in notary.pending)
         notary.reset()
         assert notary.pending == []
         assert late.result().status_code == 503
@@ -286,7 +278,7 @@ def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
         notary.faults.answer_next("/x", 200, body=bytes(5_000_000))  # more than what fits in a buffer on the way
         asking = threading.Thread(target=lambda: sizes.append(len(requests.get(url).content)))
         asking.start()
-        until_pending(notary, "/x")
+        until(lambda: "/x" in notary.pending)
     asking.join()
     assert sizes == [5_000_000]
 
@@ -305,7 +297,7 @@ def test_a_sandbox_that_stops_waits_for_no_slow_answer(monkeypatch: pytest.Monke
         notary.faults.held.add("/x")
         asking = threading.Thread(target=get, args=(f"{notary.foreign_url}/x",))
         asking.start()
-        until_pending(notary, "/x")
+        until(lambda: "/x" in notary.pending)
         started = time.monotonic()
     asking.join()
     assert time.monotonic() - started < 30

@@ -23,8 +23,8 @@ from .badserver import TOKEN, BadServer, reset
 from .clients import CLIENTS, Client, leaves_sockets
 from .core import make_token_due, parts_of, tokens_of
 from .leaks import chain, leaks, shown_by
+from .paths import LOGIN, LOOKUP
 
-LOOKUP, LOGIN = "/api/1/accounts", "/api/2/idp/token"
 PASSWORD = "geheim & 9€ <"
 CODE = "42424242"
 ID_TOKEN, REFRESH_TOKEN = "an-id-token-that-nobody-reads", "a-refresh-token-that-nobody-asked-for"

@@ -17,9 +17,10 @@ from notary_auth.stores import FileStore, MemoryStore, RedisStore
 
 from .clients import HTTPX, Client, each, leaves_sockets
 from .core import leases_of, lock_in_store, set_redis_timeout
+from .paths import LOGIN
 from .servers import RedisServer, programs
+from .waiting import auntil, until
 
-LOGIN = "/api/2/idp/token"
 ASYNC = [client for client in HTTPX if client.is_async and client.library is httpx]
 
 
@@ -136,18 +137,14 @@ def test_rule_e_a_cancelled_task_frees_the_lock(
     async def cancelled_in_mid_login() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(get, client, files, auth)
-            while LOGIN not in notary.pending:
-                await anyio.sleep(0.002)
+            await auntil(lambda: LOGIN in notary.pending)
             tasks.cancel_scope.cancel()
 
     run(client, cancelled_in_mid_login)
     assert notary.pending == [LOGIN], "the cancellation waits for nobody"
     notary.faults.held.clear()
     lock = lock_in_store(auth.account, store, notary.password)
-    deadline = time.monotonic() + 10
-    while not lock.acquire():
-        assert time.monotonic() < deadline, "the lock is not given back, but runs out"
-        time.sleep(0.02)
+    until(lock.acquire, 10)  # it was given back, and has not run out after its half minute
     lock.release()
 
 
@@ -165,7 +162,4 @@ def test_a_cancellation_while_the_store_is_asked_leaves_no_lock(notary: Sandbox,
     for number in range(12):
         store = Slow(0.03)
         asyncio.run(cancel_after(number * 0.01, client.auth(notary, store=store)))
-        deadline = time.monotonic() + 10
-        while leases_of(store):
-            assert time.monotonic() < deadline, f"cancelled after {number / 100} s, it keeps the lock"
-            time.sleep(0.01)
+        until(lambda: leases_of(store) == 0, 10)  # noqa: B023  it is over in this very turn

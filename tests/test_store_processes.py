@@ -18,10 +18,9 @@ from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore
 
 from .clients import Client
+from .paths import LOGIN, ROOT
 from .servers import RedisServer, programs
-
-LOGIN = "/api/2/idp/token"
-ROOT = Path(__file__).parent.parent
+from .waiting import until
 
 #: A member of a fleet: says that it is ready, is told to start, and says what came of its request.
 MEMBER = """
@@ -192,19 +191,12 @@ def test_refresh_tokens_rotate_under_the_lock(place: Place, notary: Sandbox) -> 
     assert notary.count("login") == 1, "no refresh token was ever spent twice"
 
 
-def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_process_killed_while_it_holds_the_lock_is_survived(place: Place, notary: Sandbox) -> None:
     notary.faults.held.add(LOGIN)
     with Fleet(3, place.where, notary) as fleet:
         first, *others = fleet.members
         fleet.tell(first)
-        _until(lambda: LOGIN in notary.pending)  # it has the lock, and is logging in
+        until(lambda: LOGIN in notary.pending)  # it has the lock, and is logging in
         first.kill()
         first.wait()
         if place.server is not None:
@@ -231,7 +223,7 @@ exec({MEMBER!r})
         (stopped,) = fleet.members
         notary.faults.held.add(LOGIN)
         fleet.tell(stopped)
-        _until(lambda: LOGIN in notary.pending)
+        until(lambda: LOGIN in notary.pending)
         stopped.send_signal(signal.SIGSTOP)
         notary.faults.held.clear()
         done = subprocess.run(

@@ -24,6 +24,7 @@ from notary_auth.testing import Check, store_conformance
 
 from .core import guard_of, hide_modules, let_anybody_release, quicken_conformance
 from .servers import RedisServer, programs
+from .waiting import until
 
 Make = Callable[[], TokenStore]
 
@@ -313,10 +314,7 @@ def test_redis_ends_a_dead_holders_lease(server: RedisServer) -> None:
     assert first.lock("dead", 0.3).acquire()
     other = second.lock("dead", 60)
     assert not other.acquire()
-    deadline = time.monotonic() + 10
-    while not other.acquire():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(other.acquire, 10)
     other.release()
 
 

@@ -16,23 +16,22 @@ from tests.core import (
     answered,
     begin,
     cached_signature,
+    complete,
     found,
     granted,
-    hold,
     logged_in,
     new_account,
     refused,
 )
-
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+from tests.paths import LOGIN, LOOKUP
 
 
 def test_rule_2_a_cold_start_takes_two_control_calls_and_a_warm_request_none() -> None:
     account = new_account()
-    first = hold(account, found(), granted())
+    first = complete(account, found(), granted())
     assert first.paths == [LOOKUP, LOGIN]
     assert first.authorizations == ["Bearer token-1"]
-    second = hold(account)
+    second = complete(account)
     assert second.paths == []
     assert second.authorizations == ["Bearer token-1"]
     assert cached_signature(account, CLOUD + FILES) == second.signatures[0]
@@ -40,12 +39,12 @@ def test_rule_2_a_cold_start_takes_two_control_calls_and_a_warm_request_none() -
 
 def test_rule_2_the_control_calls_are_those_of_the_platform() -> None:
     account = new_account(username="Jörg & Söhne", password="a b&c=ü")
-    lookup, login = hold(account, found(), granted()).sent
+    lookup, login = complete(account, found(), granted()).sent
     assert lookup.method == "GET"
-    assert lookup.url.startswith(f"{CLOUD}/{LOOKUP}?")
+    assert lookup.url.startswith(f"{CLOUD}{LOOKUP}?")
     assert parse_qs(urlsplit(lookup.url).query) == {"login": ["Jörg & Söhne"]}
     assert lookup.body is None
-    assert (login.method, login.url) == ("POST", f"{HOME}/{LOGIN}")
+    assert (login.method, login.url) == ("POST", f"{HOME}{LOGIN}")
     assert login.headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert login.body is not None
     assert parse_qs(login.body.decode("ascii")) == {
@@ -57,25 +56,25 @@ def test_rule_2_the_control_calls_are_those_of_the_platform() -> None:
 
 def test_rule_3_a_request_to_the_cloud_goes_to_the_data_center() -> None:
     account = logged_in()
-    assert hold(account).signatures[0].origin == Origin.of(HOME)
-    assert hold(account, url=f"{CLOUD}:443{FILES}").signatures[0].origin == Origin.of(HOME)
+    assert complete(account).signatures[0].origin == Origin.of(HOME)
+    assert complete(account, url=f"{CLOUD}:443{FILES}").signatures[0].origin == Origin.of(HOME)
     assert (account.server_url, account.base_url) == (HOME, f"{HOME}/api/notary/v2")
 
 
 def test_rule_3_a_request_to_the_data_center_is_signed_where_it_is() -> None:
     account = logged_in()
     for url in (HOME + FILES, f"{HOME}:443{FILES}", "HTTPS://EU2-cloud.acronis.com./x"):
-        (signature,) = hold(account, url=url).signatures
+        (signature,) = complete(account, url=url).signatures
         assert signature == (f"Bearer {'token-1'}", None)
 
 
-@pytest.mark.parametrize("url", [f"{CLOUD}/{LOOKUP}?login=x", f"{CLOUD}:443/{LOOKUP}", f"{CLOUD}/{LOOKUP}#x"])
+@pytest.mark.parametrize("url", [f"{CLOUD}{LOOKUP}?login=x", f"{CLOUD}:443{LOOKUP}", f"{CLOUD}{LOOKUP}#x"])
 def test_rule_3_the_lookup_endpoint_is_left_alone(url: str, caplog: pytest.LogCaptureFixture) -> None:
     account = new_account()
-    assert hold(account, url=url).signatures == [UNSIGNED]
+    assert complete(account, url=url).signatures == [UNSIGNED]
     account = logged_in()
     assert cached_signature(account, url) is None
-    assert hold(account, answered(401, None, url), url=url).signatures == [UNSIGNED]
+    assert complete(account, answered(401, None, url), url=url).signatures == [UNSIGNED]
     assert "unsigned" not in caplog.text
 
 
@@ -109,32 +108,34 @@ FOREIGN = [
 def test_rule_4_no_other_origin_is_signed(url: str) -> None:
     account = logged_in()
     assert cached_signature(account, url) is None
-    assert hold(account, url=url).signatures == [UNSIGNED]
+    assert complete(account, url=url).signatures == [UNSIGNED]
     # Nor does its 401 get anything out of us.
     stranger = answered(401, None, url)
-    assert hold(account, stranger, url=url).signatures == [UNSIGNED]
-    assert hold(account, answer=stranger).signatures == []
+    assert complete(account, stranger, url=url).signatures == [UNSIGNED]
+    assert complete(account, answer=stranger).signatures == []
 
 
 @pytest.mark.parametrize("user", ["", "user@", "user:word@"])
 @pytest.mark.parametrize("host", ["eu2-cloud.acronis.com", "EU2-Cloud.Acronis.com", "eu2-cloud.acronis.com."])
 @pytest.mark.parametrize("port", ["", ":", ":443", ":0443"])
 def test_rule_4_the_same_origin_spelled_otherwise_is_the_same(user: str, host: str, port: str) -> None:
-    assert hold(logged_in(), url=f"https://{user}{host}{port}/x?y").authorizations == ["Bearer token-1"]
+    assert complete(logged_in(), url=f"https://{user}{host}{port}/x?y").authorizations == ["Bearer token-1"]
 
 
 def test_rule_4_idna_names_are_compared_as_they_are_sent() -> None:
     account = new_account(cloud_url="https://Bücher.example/")
     assert account.cloud_url == "https://xn--bcher-kva.example"
-    hold(account, found("https://zürich.bücher.example"), granted(), url="https://xn--bcher-kva.example/")
-    assert hold(account, url="https://xn--zrich-kva.xn--bcher-kva.example/").authorizations == ["Bearer token-1"]
+    complete(account, found("https://zürich.bücher.example"), granted(), url="https://xn--bcher-kva.example/")
+    assert complete(account, url="https://xn--zrich-kva.xn--bcher-kva.example/").authorizations == [
+        "Bearer token-1"
+    ]
 
 
 def test_rule_4_letters_that_only_look_like_ascii_are_not() -> None:
     account = new_account()
-    hold(account, found("https://kiel.example"), granted())
-    assert hold(account, url="https://kiel.example/").authorizations == ["Bearer token-1"]
-    assert hold(account, url="https://\u212aiel.example/").authorizations == [None]
+    complete(account, found("https://kiel.example"), granted())
+    assert complete(account, url="https://kiel.example/").authorizations == ["Bearer token-1"]
+    assert complete(account, url="https://\u212aiel.example/").authorizations == [None]
 
 
 def test_rule_4_an_unsigned_origin_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -145,17 +146,17 @@ def test_rule_4_an_unsigned_origin_is_warned_of_once(caplog: pytest.LogCaptureFi
         "https://other.example/",
         "https://evil.example",
     ):
-        hold(account, url=url)
+        complete(account, url=url)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [text.split()[2] for text in warnings] == ["https://evil.example", "https://other.example"]
 
 
 def test_rule_4_a_stranger_is_no_reason_to_log_in() -> None:
     account = new_account()
-    assert hold(account, found(), url="https://evil.example/").paths == [LOOKUP]
-    assert hold(account, url="https://evil.example/").paths == []
+    assert complete(account, found(), url="https://evil.example/").paths == [LOOKUP]
+    assert complete(account, url="https://evil.example/").paths == []
     # What was looked up for the stranger is not looked up again.
-    assert hold(account, granted()).paths == [LOGIN]
+    assert complete(account, granted()).paths == [LOGIN]
 
 
 def test_rule_4_a_stranger_has_nothing_to_do_with_a_refused_login() -> None:
@@ -169,6 +170,6 @@ def test_rule_4_a_stranger_has_nothing_to_do_with_a_refused_login() -> None:
 
 def test_rule_4_before_the_data_center_is_known_a_lookup_decides() -> None:
     account = new_account()
-    conversation = hold(account, found(), granted(), url=HOME + FILES)
+    conversation = complete(account, found(), granted(), url=HOME + FILES)
     assert conversation.paths == [LOOKUP, LOGIN]
     assert conversation.authorizations == ["Bearer token-1"]

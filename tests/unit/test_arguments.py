@@ -21,10 +21,10 @@ from tests.core import (
     arguments_of,
     begin,
     clock_of,
+    complete,
     found,
     granted,
     hide_modules,
-    hold,
     inside_of,
     logged_in,
     new_account,
@@ -113,11 +113,11 @@ def test_rule_20_a_callable_password_is_asked_at_each_login_and_not_kept() -> No
         return "geheim"
 
     account = new_account(password=ask)
-    hold(account, found(), granted())
-    hold(account)
+    complete(account, found(), granted())
+    complete(account)
     assert len(asked) == 1
     clock_of(account).advance(7201)
-    hold(account, granted("token-2"))
+    complete(account, granted("token-2"))
     assert len(asked) == 2
     assert "geheim" not in inside_of(account)
     clock_of(account).advance(7201)
@@ -161,7 +161,7 @@ def test_rule_20_a_callable_that_raises_is_the_cause() -> None:
 def test_totp_codes_are_asked_for_at_each_attempt() -> None:
     codes = iter(["111111", "222222", "333333"])
     account = new_account(totp=lambda: next(codes))
-    conversation = hold(account, found(), reply(503, b""), granted())
+    conversation = complete(account, found(), reply(503, b""), granted())
     bodies = [request.body for request in conversation.sent if request.body]
     assert [parse_qs(body.decode())["totp_code"] for body in bodies] == [["111111"], ["222222"]]
 

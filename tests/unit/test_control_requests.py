@@ -19,27 +19,26 @@ from tests.core import (
     Sleep,
     begin,
     clock_of,
+    complete,
     found,
     granted,
-    hold,
     logged_in,
     new_account,
     pause_before,
     refused,
     reply,
 )
-
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+from tests.paths import LOGIN, LOOKUP
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_rule_5_a_redirected_control_call_is_an_error(status: int) -> None:
     redirect = reply(status, b"", {"location": "https://evil.example/"})
     with pytest.raises(DiscoveryError, match="redirect") as discovery:
-        hold(new_account(), redirect)
+        complete(new_account(), redirect)
     assert discovery.value.status == status
     with pytest.raises(LoginError, match="redirect") as login:
-        hold(new_account(), found(), redirect)
+        complete(new_account(), found(), redirect)
     assert login.value.status == status
     assert not isinstance(login.value, CredentialsRefused)
 
@@ -48,7 +47,7 @@ def test_rule_5_a_redirected_control_call_is_an_error(status: int) -> None:
 def test_rule_10_a_busy_platform_is_asked_three_times(status: int) -> None:
     account = new_account()
     busy = reply(status, b"")
-    conversation = hold(account, busy, busy, found(), busy, granted())
+    conversation = complete(account, busy, busy, found(), busy, granted())
     assert conversation.paths == [LOOKUP, LOOKUP, LOOKUP, LOGIN, LOGIN]
     assert all(0.5 <= pause <= 2 for pause in conversation.pauses)
     assert conversation.pauses[0] <= 1 <= conversation.pauses[1]
@@ -99,13 +98,13 @@ def test_rule_10_nothing_else_is_asked_again(status: int) -> None:
     ],
 )
 def test_rule_10_the_pause_is_what_retry_after_says(headers: dict[str, str], pause: float | None) -> None:
-    conversation = hold(new_account(), reply(503, b"", headers), found(), granted())
+    conversation = complete(new_account(), reply(503, b"", headers), found(), granted())
     (found_pause,) = conversation.pauses
     assert found_pause == pause if pause is not None else 0.5 <= found_pause <= 1
 
 
 def test_rule_11_control_calls_carry_only_their_own_headers() -> None:
-    lookup, login = hold(new_account(), found(), granted()).sent
+    lookup, login = complete(new_account(), found(), granted()).sent
     assert set(lookup.headers) == {"Accept", "User-Agent"}
     assert set(login.headers) == {"Accept", "User-Agent", "Content-Type"}
     assert lookup.headers["User-Agent"].startswith("notary-auth/")
@@ -151,11 +150,11 @@ BAD_LOOKUPS = [
 def test_rule_12_a_lookup_reply_that_does_not_fit_is_a_discovery_error(answer: Any) -> None:
     account = new_account()
     with pytest.raises(DiscoveryError) as caught:
-        hold(account, answer)
-    assert caught.value.url == f"{CLOUD}/{LOOKUP}"
+        complete(account, answer)
+    assert caught.value.url == f"{CLOUD}{LOOKUP}"
     assert caught.value.__context__ is None
     assert account.server_url is None
-    hold(account, found(), granted())
+    complete(account, found(), granted())
 
 
 BAD_LOGINS = [
@@ -192,23 +191,23 @@ BAD_LOGINS = [
 def test_rule_12_a_login_reply_that_does_not_fit_is_a_login_error(answer: Any) -> None:
     account = new_account()
     with pytest.raises(LoginError) as caught:
-        hold(account, found(), answer)
-    assert caught.value.url == f"{HOME}/{LOGIN}"
+        complete(account, found(), answer)
+    assert caught.value.url == f"{HOME}{LOGIN}"
     assert caught.value.__context__ is None
     assert "token-1" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
-    hold(account, found(), granted())
+    complete(account, found(), granted())
 
 
 @pytest.mark.parametrize("token_type", ["bearer", "Bearer", "BEARER"])
 def test_rule_12_bearer_is_written_in_any_case(token_type: str) -> None:
-    hold(new_account(), found(), granted(token_type=token_type))
+    complete(new_account(), found(), granted(token_type=token_type))
 
 
 @pytest.mark.parametrize("server_url", ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"])
 def test_rule_12_a_data_center_on_this_machine_needs_no_tls(server_url: str) -> None:
     account = new_account()
-    hold(account, found(server_url), granted())
+    complete(account, found(server_url), granted())
     assert account.server_url == server_url
 
 

@@ -13,9 +13,9 @@ from tests.core import (
     Send,
     begin,
     begin_log_out,
+    complete,
     found,
     granted,
-    hold,
     is_logged_in,
     log_out,
     new_account,
@@ -26,7 +26,7 @@ from tests.shared_store import OFFLINE, Processes, form_of
 
 
 def test_a_logout_that_cannot_reach_the_store_is_not_complete(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
 
     def fail(*_: object) -> Any:
         raise ConnectionError
@@ -48,7 +48,7 @@ def test_a_password_that_is_not_to_be_had_is_a_logout_error(processes: Processes
 
 def test_a_logout_revokes_the_refresh_token_and_the_access_token() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(refresh_token="refresh-1"))
+    complete(account, found(), granted(refresh_token="refresh-1"))
     assert is_logged_in(account)
     conversation = log_out(account, reply(200, {}), reply(200, {}))
     assert conversation.error is None
@@ -57,7 +57,7 @@ def test_a_logout_revokes_the_refresh_token_and_the_access_token() -> None:
         (f"{HOME}/api/2/idp/revoke_token", {"token": "token-1", "token_type_hint": "access_token"}),
     ]
     assert not is_logged_in(account)
-    hold(account, granted("token-2"))
+    complete(account, granted("token-2"))
 
 
 def test_a_logout_of_nobody_asks_nothing() -> None:
@@ -67,10 +67,10 @@ def test_a_logout_of_nobody_asks_nothing() -> None:
 def test_a_logout_keeps_what_was_refused() -> None:
     account = new_account(password="wrong")
     with pytest.raises(CredentialsRefused):
-        hold(account, found(), refused())
+        complete(account, found(), refused())
     log_out(account)
     with pytest.raises(CredentialsRefused):
-        hold(account)
+        complete(account)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_logout_keeps_what_was_refused() -> None:
 )
 def test_a_logout_that_the_platform_does_not_take_is_an_error_and_forgets(answer: Any, text: str) -> None:
     account = new_account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     error = log_out(account, answer).error
     assert isinstance(error, LogoutError)
     assert str(error) == (
@@ -98,13 +98,13 @@ def test_a_logout_that_the_platform_does_not_take_is_an_error_and_forgets(answer
 
 def test_a_token_that_is_gone_already_is_a_success() -> None:
     account = new_account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     assert log_out(account, refused("invalid_token", status=400)).error is None
 
 
 def test_both_tokens_are_tried_if_the_first_is_not_taken() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(refresh_token="refresh-1"))
+    complete(account, found(), granted(refresh_token="refresh-1"))
     conversation = log_out(account, reply(500), reply(200, {}))
     assert isinstance(conversation.error, LogoutError)
     assert len(conversation.sent) == 2
@@ -112,7 +112,7 @@ def test_both_tokens_are_tried_if_the_first_is_not_taken() -> None:
 
 def test_a_busy_platform_is_asked_again_for_a_logout() -> None:
     account = new_account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     conversation = log_out(account, reply(503, headers={"retry-after": "1"}), reply(200, {}))
     assert conversation.error is None
     assert conversation.pauses == [1.0]
@@ -120,7 +120,7 @@ def test_a_busy_platform_is_asked_again_for_a_logout() -> None:
 
 def test_a_network_error_is_a_logout_error_and_its_cause() -> None:
     account = new_account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     logout = begin_log_out(account)
     assert isinstance(logout.step, Send)
     with pytest.raises(LogoutError, match="failed: TimeoutError") as caught:
@@ -142,16 +142,16 @@ def test_a_logout_waits_for_a_login_under_way() -> None:
 
 def test_a_logout_is_of_the_whole_fleet(processes: Processes) -> None:
     first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
-    hold(first, found(), granted(refresh_token="refresh-1"))
-    hold(second)
+    complete(first, found(), granted(refresh_token="refresh-1"))
+    complete(second)
     conversation = log_out(first, reply(200, {}), reply(200, {}))
     assert [form_of(request)["token"] for request in conversation.sent] == ["refresh-1", "token-1"]
     assert processes.store.records == {}
-    hold(second, 401, found(), refused("invalid_grant", status=400), granted("token-2"))
+    complete(second, 401, found(), refused("invalid_grant", status=400), granted("token-2"))
 
 
 def test_a_logout_leaves_a_refusal_in_the_store(processes: Processes) -> None:
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"), found(), refused())
+        complete(processes.account(password="wrong"), found(), refused())
     assert log_out(processes.account(password="wrong")).sent == []
     assert len(processes.store.records) == 1

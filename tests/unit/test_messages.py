@@ -11,7 +11,6 @@ import pytest
 from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError
 from tests.core import (
     CLOUD,
-    FILES,
     HOME,
     Answer,
     Bearer,
@@ -26,16 +25,18 @@ from tests.core import (
     answered,
     begin,
     clock_of,
+    complete,
     flaw_of_text,
     found,
     granted,
-    hold,
     logged_in,
     new_account,
     refused,
     reply,
+    token_of,
     warn_of_origins,
 )
+from tests.paths import FILES
 
 LOOKUP_URL, LOGIN_URL = f"{CLOUD}/api/1/accounts", f"{HOME}/api/2/idp/token"
 NOBODY_FINDS = f"cannot find the data center of 'JohnSmith': {LOOKUP_URL} answered "
@@ -265,14 +266,14 @@ def records(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     caplog.set_level(logging.DEBUG, "notary_auth")
     account = new_account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     assert records(caplog) == [
         f"DEBUG asking <Request GET {LOOKUP_URL}>",
         f"INFO the data center of 'JohnSmith' is {HOME}",
         f"DEBUG asking <Request POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for 7200 s",
     ]
-    hold(account, 401, found(), granted("token-2", None), 401)
+    complete(account, 401, found(), granted("token-2", None), 401)
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was refused",
         f"DEBUG asking <Request GET {LOOKUP_URL}>",
@@ -281,14 +282,14 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
         "WARNING a fresh token of 'JohnSmith' got a 401 too: it is passed on",
     ]
     clock_of(account).advance(60)
-    hold(account, answered(401, "token-2", replayable=False))
+    complete(account, answered(401, "token-2", replayable=False))
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was refused",
         "WARNING a 401 is passed on, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
-        hold(account, url=url)
+        complete(account, url=url)
     assert records(caplog) == [
         f"WARNING requests to {what} go out unsigned: it is neither {CLOUD} nor the data center of 'JohnSmith'"
         for what in ("https://a.example", "URLs of an unusual form")
@@ -299,7 +300,7 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     account = logged_in()
     clock_of(account).advance(7200 - 100)
     caplog.set_level(logging.DEBUG, "notary_auth")
-    hold(account, reply(500, b""))
+    complete(account, reply(500, b""))
     assert records(caplog)[1:] == [
         "WARNING the token of 'JohnSmith' was not renewed and is used until its end: "
         f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
@@ -320,7 +321,7 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
 
 
 def test_reprs() -> None:
-    token = logged_in().token
+    token = token_of(logged_in())
     body = Body()
     body.take(b"secret")
     assert [
@@ -358,4 +359,4 @@ def test_a_refusal_is_told_again_in_the_same_words() -> None:
         f"the platform refused {AT_HOME}: access_denied (Wrong login or password). "
         "It will not be tried again for 5 minutes unless the password changes."
     }
-    assert hold(new_account(), found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(new_account(), found(), granted()).authorizations == ["Bearer token-1"]

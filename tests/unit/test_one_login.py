@@ -24,17 +24,16 @@ from tests.core import (
     at_line,
     begin,
     clock_of,
+    complete,
     current_login,
     found,
     granted,
-    hold,
     logins_led_in,
     new_account,
     refused,
     reply,
 )
 
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
 LINES_THAT_END_A_LOGIN = 3
 
 
@@ -114,7 +113,7 @@ def test_rule_7_what_is_no_platforms_answer_is_a_verdict_too(answers: list[Any])
     assert isinstance(leader.error, NotaryAuthError)
     assert type(other.error) is type(leader.error)
     # and the next request starts clean
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 def test_rule_7_a_lost_leader_hands_over_to_the_next() -> None:
@@ -132,7 +131,7 @@ def test_rule_7_a_lost_leader_hands_over_to_the_next() -> None:
 def test_rule_7_whoever_has_seen_two_leaders_go_gives_up(known: bool, error: type[Exception]) -> None:
     account = new_account()
     if known:
-        hold(account, found(), url="https://evil.example/")
+        complete(account, found(), url="https://evil.example/")
     first, second, third, fourth = (begin(account) for _ in range(4))
     first.close()
     for waiting in (second, third, fourth):
@@ -142,7 +141,7 @@ def test_rule_7_whoever_has_seen_two_leaders_go_gives_up(known: bool, error: typ
         waiting.send(True)
         assert type(waiting.error) is error
         assert "2 attempts" in str(waiting.error)
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
@@ -157,7 +156,7 @@ def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
     assert isinstance(other.error, DiscoveryError)
     assert isinstance(begin(account).step, Send), "the next one need not wait as well"
     leader.go_on(found(), granted())
-    assert hold(account).authorizations == ["Bearer token-1"]
+    assert complete(account).authorizations == ["Bearer token-1"]
 
 
 def test_rule_7_a_leader_whose_thread_died_is_found_out() -> None:
@@ -172,7 +171,7 @@ def test_rule_7_a_leader_whose_thread_died_is_found_out() -> None:
     assert isinstance(other.step, Send), "leads, since the leader's thread is no more"
     assert other.go_on(found(), granted()).authorizations == ["Bearer token-1"]
     abandoned[0].close()
-    assert hold(account).authorizations == ["Bearer token-1"]
+    assert complete(account).authorizations == ["Bearer token-1"]
 
 
 def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
@@ -230,4 +229,4 @@ def test_rule_8_a_caller_that_cannot_wait_logs_in_by_itself() -> None:
     other.send(False)
     assert other.go_on(found(), granted("token-2")).authorizations == ["Bearer token-2"]
     leader.go_on(found(), granted("token-3"))
-    assert hold(account).authorizations == ["Bearer token-3"]
+    assert complete(account).authorizations == ["Bearer token-3"]

@@ -16,9 +16,9 @@ from tests.core import (
     answered,
     begin,
     clock_of,
+    complete,
     found,
     granted,
-    hold,
     log_out,
     new_account,
     refused,
@@ -30,62 +30,62 @@ from tests.shared_store import OFFLINE, Processes, form_of
 
 def test_a_refresh_token_is_asked_for_and_used() -> None:
     account = new_account(**OFFLINE)
-    first = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    first = complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     assert form_of(first.sent[1])["scope"] == "offline_access"
     clock_of(account).advance(1001)
-    second = hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    second = complete(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
     assert form_of(second.sent[0]) == {"grant_type": "refresh_token", "refresh_token": "refresh-1"}
     clock_of(account).advance(1001)
-    third = hold(account, granted("token-3"))
+    third = complete(account, granted("token-3"))
     assert form_of(third.sent[0])["refresh_token"] == "refresh-2", "they rotate"
 
 
 def test_a_refresh_token_that_is_not_replaced_is_used_again() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     for number in range(3):
         clock_of(account).advance(1001)
-        conversation = hold(account, granted(f"again-{number}", lifetime=1000))
+        conversation = complete(account, granted(f"again-{number}", lifetime=1000))
         assert form_of(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
 def test_without_offline_access_no_refresh_token_is_asked_for_or_kept() -> None:
     account = new_account()
-    conversation = hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    conversation = complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     assert "scope" not in form_of(conversation.sent[1])
     clock_of(account).advance(1001)
-    conversation = hold(account, granted("token-2"))
+    conversation = complete(account, granted("token-2"))
     assert form_of(conversation.sent[0])["grant_type"] == "password"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_refresh_token_falls_back_to_the_password_once(status: int) -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(1001)
-    conversation = hold(account, refused("invalid_grant", status=status), granted("token-2", lifetime=1000))
+    conversation = complete(account, refused("invalid_grant", status=status), granted("token-2", lifetime=1000))
     assert [form_of(request)["grant_type"] for request in conversation.sent] == ["refresh_token", "password"]
     clock_of(account).advance(1001)
-    conversation = hold(account, granted("token-3"))
+    conversation = complete(account, granted("token-3"))
     assert form_of(conversation.sent[0])["grant_type"] == "password", "it is forgotten"
 
 
 def test_a_refused_refresh_token_is_no_refused_password() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(1001)
     with pytest.raises(LoginError):
-        hold(account, refused("access_denied"), reply(500))
+        complete(account, refused("access_denied"), reply(500))
     assert remembered_refusals(account) == []
 
 
 def test_a_refresh_that_meets_no_platform_is_an_error_and_keeps_the_refresh_token() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(1001)
     with pytest.raises(LoginError):
-        hold(account, reply(500, b"<html>"))
-    conversation = hold(account, found(), granted("token-2"))
+        complete(account, reply(500, b"<html>"))
+    conversation = complete(account, found(), granted("token-2"))
     assert form_of(conversation.sent[1])["grant_type"] == "refresh_token"
 
 
@@ -101,17 +101,17 @@ def test_a_code_is_asked_for_once_and_the_password_too() -> None:
         return "424242"
 
     account = new_account(password=password, totp=totp, **OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     for number in range(5):
         clock_of(account).advance(950)
-        hold(account, granted(f"next-{number}", lifetime=1000, refresh_token=f"refresh-{number}"))
+        complete(account, granted(f"next-{number}", lifetime=1000, refresh_token=f"refresh-{number}"))
     assert asked == ["password", "code"]
 
 
 def test_after_a_401_the_data_center_is_looked_up_and_the_refresh_token_spent_there() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(refresh_token="refresh-1"))
-    conversation = hold(
+    complete(account, found(), granted(refresh_token="refresh-1"))
+    conversation = complete(
         account, 401, found(NEW_HOME), refused("invalid_grant", status=400), granted("token-2", refresh_token="r")
     )
     assert [request.url.split("/api")[0] for request in conversation.sent] == [CLOUD, NEW_HOME, NEW_HOME]
@@ -120,38 +120,40 @@ def test_after_a_401_the_data_center_is_looked_up_and_the_refresh_token_spent_th
 @pytest.mark.parametrize("value", [5, "", "a\nb", "\u00e4", ["x"], True])
 def test_rule_12_a_refresh_token_that_does_not_fit_is_a_login_error(value: Any) -> None:
     with pytest.raises(LoginError, match="refresh_token that RFC 6749 does not allow"):
-        hold(new_account(**OFFLINE), found(), granted(refresh_token=value))
-    hold(new_account(), found(), granted(refresh_token=value))
+        complete(new_account(**OFFLINE), found(), granted(refresh_token=value))
+    complete(new_account(), found(), granted(refresh_token=value))
 
 
 def test_a_refresh_token_rotates_for_the_whole_fleet(processes: Processes) -> None:
     first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
-    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
-    hold(second)
+    complete(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(second)
     processes.clock.advance(1001)
-    hold(first, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    complete(first, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
     processes.clock.advance(1001)
-    conversation = hold(second, granted("token-3", refresh_token="refresh-3"))
+    conversation = complete(second, granted("token-3", refresh_token="refresh-3"))
     assert form_of(conversation.sent[0])["refresh_token"] == "refresh-2", "the store's, and not its own, spent one"
 
 
 def test_a_process_that_starts_a_day_later_needs_no_code(processes: Processes) -> None:
-    hold(processes.account(totp=lambda: "424242", **OFFLINE), found(), granted(refresh_token="refresh-1"))
+    complete(processes.account(totp=lambda: "424242", **OFFLINE), found(), granted(refresh_token="refresh-1"))
     processes.clock.advance(24 * 3600)
 
     def nobody_there() -> str:
         raise AssertionError("asks for a code")
 
-    hold(processes.account(totp=nobody_there, **OFFLINE), found(), granted("token-2", refresh_token="refresh-2"))
+    complete(
+        processes.account(totp=nobody_there, **OFFLINE), found(), granted("token-2", refresh_token="refresh-2")
+    )
 
 
 def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="geheim-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="geheim-1"))
     clock_of(account).advance(1001)
     echo = reply(500, {"error": "server_error", "error_description": "cannot use geheim-1"})
     with pytest.raises(LoginError) as caught:
-        hold(account, echo)
+        complete(account, echo)
     assert "geheim" not in str(caught.value)
     assert caught.value.error_description == "cannot use ***"
 
@@ -159,18 +161,18 @@ def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
 def test_a_spent_refresh_token_is_not_taken_out_of_the_store_again(processes: Processes) -> None:
     """What replaced it could not be saved, and is in this process's memory."""
     account = processes.account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     ((name, record),) = processes.store.records.items()
     processes.clock.advance(1001)
-    hold(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
+    complete(account, granted("token-2", lifetime=1000, refresh_token="refresh-2"))
     processes.store.records[name] = record
     processes.clock.advance(1001)
-    conversation = hold(account, granted("token-3", refresh_token="refresh-3"))
+    conversation = complete(account, granted("token-3", refresh_token="refresh-3"))
     assert form_of(conversation.sent[0])["refresh_token"] == "refresh-2"
 
 
 def test_a_refresh_token_is_saved_though_the_store_has_failed_before(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
     lock = processes.store.lock
 
@@ -179,9 +181,11 @@ def test_a_refresh_token_is_saved_though_the_store_has_failed_before(processes: 
 
     processes.store.lock = fail  # type: ignore[method-assign]
     second = processes.account(**OFFLINE)
-    assert form_of(hold(second, found(), granted("token-2", refresh_token="refresh-2")).sent[1])["refresh_token"]
+    assert form_of(complete(second, found(), granted("token-2", refresh_token="refresh-2")).sent[1])[
+        "refresh_token"
+    ]
     processes.store.lock = lock  # type: ignore[method-assign]
-    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+    assert complete(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
 
 
 def test_an_interrupted_save_is_made_up_for(processes: Processes) -> None:
@@ -203,25 +207,25 @@ def test_an_interrupted_save_is_made_up_for(processes: Processes) -> None:
     processes.store.save = save  # type: ignore[method-assign]
     conversation.close()
     assert not processes.settle().is_locked
-    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-1"]
+    assert complete(processes.account(**OFFLINE)).authorizations == ["Bearer token-1"]
 
 
 def test_a_refused_token_is_withdrawn_without_its_refresh_token(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
     second = begin(processes.account(**OFFLINE))
     second.perform_calls()
     second.send(answered(401, "token-1", replayable=False))
     second.go_on()
-    conversation = hold(processes.account(**OFFLINE), found(), granted("token-2"))
+    conversation = complete(processes.account(**OFFLINE), found(), granted("token-2"))
     assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
 def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(processes: Processes) -> None:
     first, other = processes.account(**OFFLINE), processes.account()
-    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
-    hold(other, found(), granted("token-2", lifetime=1000))
-    hold(first)
+    complete(other, found(), granted("token-2", lifetime=1000))
+    complete(first)
     processes.clock.advance(1001)
     for account in (processes.account(**OFFLINE), first):
         conversation = begin(account)
@@ -235,69 +239,71 @@ def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(processes: Proc
 
 def test_a_refresh_token_in_memory_outlives_a_record_without_one(processes: Processes) -> None:
     first = processes.account(**OFFLINE)
-    hold(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.store.records.clear()
-    hold(processes.account(), found(), granted("token-2", lifetime=3000))
+    complete(processes.account(), found(), granted("token-2", lifetime=3000))
     processes.clock.advance(1001)
-    assert hold(first).authorizations == ["Bearer token-2"]
+    assert complete(first).authorizations == ["Bearer token-2"]
     processes.clock.advance(2000)
-    conversation = hold(first, granted("token-3"))
+    conversation = complete(first, granted("token-3"))
     assert form_of(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
 def test_a_refused_refresh_token_is_taken_out_of_the_store(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
     with pytest.raises(LoginError):
-        hold(processes.account(**OFFLINE), found(), refused("invalid_grant", status=400), refused("totp_required"))
+        complete(
+            processes.account(**OFFLINE), found(), refused("invalid_grant", status=400), refused("totp_required")
+        )
     assert processes.settle().records == {}
 
 
 def test_a_gateways_403_says_nothing_about_a_refresh_token() -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(1001)
     with pytest.raises(LoginError, match="403 without an explanation"):
-        hold(account, reply(403, b"<html>"), reply(403, b"<html>"))
-    conversation = hold(account, found(), granted("token-2"))
+        complete(account, reply(403, b"<html>"), reply(403, b"<html>"))
+    conversation = complete(account, found(), granted("token-2"))
     assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
 @pytest.mark.parametrize("status", [302, 400, 403, 404])
 def test_a_refresh_token_that_is_answered_without_a_word_does_not_lock_the_account_out(status: int) -> None:
     account = new_account(**OFFLINE)
-    hold(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     clock_of(account).advance(950)
-    due = hold(account, reply(status, b"<html>"))
+    due = complete(account, reply(status, b"<html>"))
     assert due.authorizations == ["Bearer token-1"], "no password, and no code, for one that is still good"
     clock_of(account).advance(51)
-    conversation = hold(account, found(), reply(status, b""), granted("token-2"))
+    conversation = complete(account, found(), reply(status, b""), granted("token-2"))
     assert [form_of(sent)["grant_type"] for sent in conversation.sent[1:]] == ["refresh_token", "password"]
     assert conversation.authorizations == ["Bearer token-2"]
 
 
 def test_a_stored_refresh_token_that_is_not_taken_does_not_lock_the_fleet_out(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.settle()
     processes.clock.advance(1001)
-    hold(processes.account(**OFFLINE), found(), reply(400, b""), granted("token-2", refresh_token="refresh-2"))
+    complete(processes.account(**OFFLINE), found(), reply(400, b""), granted("token-2", refresh_token="refresh-2"))
     processes.settle()
-    assert hold(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
+    assert complete(processes.account(**OFFLINE)).authorizations == ["Bearer token-2"]
 
 
 def test_a_refused_password_costs_no_refresh_token_that_may_be_good(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.settle()
     processes.clock.advance(1001)
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(**OFFLINE), found(), reply(403, b""), refused(), found())
+        complete(processes.account(**OFFLINE), found(), reply(403, b""), refused(), found())
     processes.settle()
-    conversation = hold(processes.account(**OFFLINE), found(), granted("token-2"))
+    conversation = complete(processes.account(**OFFLINE), found(), granted("token-2"))
     assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
 def test_a_process_that_only_logs_out_revokes_what_is_in_the_store(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     conversation = log_out(processes.account(), reply(200, {}))
     assert form_of(conversation.sent[0])["token"] == "token-1"
     assert processes.store.records == {}

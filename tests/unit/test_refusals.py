@@ -20,17 +20,16 @@ from tests.core import (
     Wait,
     begin,
     clock_of,
+    complete,
     found,
     granted,
-    hold,
     logged_in,
     new_account,
     refused,
     remembered_refusals,
     reply,
 )
-
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+from tests.paths import LOGIN, LOOKUP
 
 
 def test_rule_9_a_refused_password_is_sent_once() -> None:
@@ -44,7 +43,7 @@ def test_rule_9_a_refused_password_is_sent_once() -> None:
     for _ in range(3):
         again = begin(account).go_on()
         assert isinstance(again.error, CredentialsRefused)
-        assert (again.sent, again.error.status, again.error.url) == ([], 401, f"{HOME}/{LOGIN}")
+        assert (again.sent, again.error.status, again.error.url) == ([], 401, f"{HOME}{LOGIN}")
     clock_of(account).advance(299)
     assert begin(account).go_on().sent == []
     clock_of(account).advance(2)
@@ -56,17 +55,17 @@ def test_rule_9_another_password_is_tried_at_once() -> None:
     account = new_account(password=lambda: next(passwords))
     assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
     assert begin(account).go_on().paths == []
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
     account = logged_in()
     clock_of(account).advance(7200)
     with pytest.raises(DiscoveryError):
-        hold(account, refused(), reply(500, None))
+        complete(account, refused(), reply(500, None))
     conversation = begin(account).go_on(found())
     assert isinstance(conversation.error, CredentialsRefused)
-    assert conversation.paths == ["api/1/accounts"]
+    assert conversation.paths == ["/api/1/accounts"]
 
 
 def test_rule_9_two_wrong_passwords_by_turns_are_sent_once_each() -> None:
@@ -124,7 +123,7 @@ def test_rule_9_forget_forgets_the_refusal() -> None:
     begin(account).go_on(found(), refused())
     account.forget()
     assert account.server_url is None
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 @pytest.mark.parametrize("error", ["totp_required", "invalid_totp", "totp_setup_required"])
@@ -134,7 +133,7 @@ def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int
     conversation = begin(account).go_on(found(), refused(error, "no code", status))
     assert type(conversation.error) is TotpRequired
     assert ("Check the secret" if error == "invalid_totp" else "Pass totp=") in str(conversation.error)
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
 @pytest.mark.parametrize(
@@ -162,11 +161,11 @@ def test_rule_9_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, k
 def test_rule_9_a_moved_accounts_old_data_center_has_not_the_last_word() -> None:
     account = logged_in()
     clock_of(account).advance(7201)
-    moved = hold(account, refused(), found(NEW_HOME), granted("token-2"))
+    moved = complete(account, refused(), found(NEW_HOME), granted("token-2"))
     assert [request.url for request in moved.sent] == [
-        f"{HOME}/{LOGIN}",
+        f"{HOME}{LOGIN}",
         moved.sent[1].url,
-        f"{NEW_HOME}/{LOGIN}",
+        f"{NEW_HOME}{LOGIN}",
     ]
     assert moved.authorizations == ["Bearer token-2"]
 

@@ -25,10 +25,10 @@ from tests.core import (
     Forward,
     begin,
     cached_signature,
+    complete,
     forbid_lock,
     found,
     granted,
-    hold,
     lock_of,
     logged_in,
     new_account,
@@ -75,7 +75,7 @@ def test_a_log_handler_may_come_back_to_the_account() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     try:
-        hold(account, found(), granted(), 401, found(NEW_HOME), granted("token-2"))
+        complete(account, found(), granted(), 401, found(NEW_HOME), granted("token-2"))
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
@@ -103,9 +103,9 @@ def test_rule_22_errors_pickle() -> None:
 def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "notary_auth")
     account = new_account()
-    hold(account, found(), granted())
-    hold(account, url="https://evil.example/")
-    hold(account, 401, found(), granted("token-2"))
+    complete(account, found(), granted())
+    complete(account, url="https://evil.example/")
+    complete(account, 401, found(), granted("token-2"))
     by_level = {
         level: [record.getMessage() for record in caplog.records if record.levelname == level]
         for level in ("INFO", "WARNING", "DEBUG")
@@ -125,4 +125,4 @@ def test_rule_24_the_warm_path_takes_no_lock() -> None:
     forbid_lock(account)
     assert cached_signature(account, HOME + FILES) is token_of(account).here
     assert cached_signature(account, CLOUD + FILES) is token_of(account).there
-    assert hold(account).authorizations == ["Bearer token-1"]
+    assert complete(account).authorizations == ["Bearer token-1"]

@@ -13,7 +13,6 @@ from notary_auth import CredentialsRefused, LoginError, LogoutError
 from notary_auth.stores import MemoryStore
 from tests.core import (
     CLOUD,
-    FILES,
     HOME,
     LEADER_TIMEOUT,
     PASSWORD,
@@ -28,11 +27,11 @@ from tests.core import (
     answered,
     begin,
     cached_signature,
+    complete,
     fail_seals,
     forbid_locks_without_store,
     found,
     granted,
-    hold,
     interrupt_sealing,
     log_out,
     lookup_is_due,
@@ -47,11 +46,13 @@ from tests.core import (
     set_clock,
     token_of,
 )
+from tests.paths import FILES
 from tests.shared_store import OFFLINE, Processes
+from tests.waiting import until
 
 
 def test_rule_a_a_record_says_nothing_without_the_password(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted("geheim-token", refresh_token="geheim-refresh"))
+    complete(processes.account(**OFFLINE), found(), granted("geheim-token", refresh_token="geheim-refresh"))
     ((name, (record, _)),) = processes.store.records.items()
     for secret in ("geheim", "JohnSmith", PASSWORD, "acronis", "bearer"):
         assert secret.encode() not in record
@@ -59,45 +60,45 @@ def test_rule_a_a_record_says_nothing_without_the_password(processes: Processes)
 
 
 def test_rule_a_another_password_finds_nothing(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"), found(), refused())
-    hold(processes.account(username="JaneDoe"), found(), granted("jane"))
-    hold(
+        complete(processes.account(password="wrong"), found(), refused())
+    complete(processes.account(username="JaneDoe"), found(), granted("jane"))
+    complete(
         processes.account(cloud_url="https://other.example"),
         found(),
         granted("other"),
         url="https://other.example/x",
     )
-    assert hold(processes.account()).authorizations == ["Bearer token-1"]
+    assert complete(processes.account()).authorizations == ["Bearer token-1"]
     assert len(processes.store.records) == 4
 
 
 def test_rule_a_a_changed_password_logs_in(processes: Processes) -> None:
     passwords = ["old", "new"]
     account = processes.account(password=lambda: passwords[0])
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     del passwords[0]
     account.forget()
-    assert hold(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 @pytest.mark.parametrize("position", [0, 1, 13, -1])
 def test_rule_a_a_record_that_was_changed_is_not_believed(
     processes: Processes, position: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     ((name, (record, end)),) = processes.store.records.items()
     changed = bytearray(record)
     changed[position] ^= 1
     processes.store.records[name] = bytes(changed), end
-    assert hold(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
     assert caplog.text.count("torn, or was changed") == (position != 0), "another version is no news"
-    assert hold(processes.account()).authorizations == ["Bearer token-2"], "it was replaced"
+    assert complete(processes.account()).authorizations == ["Bearer token-2"], "it was replaced"
 
 
 def test_rule_a_a_logout_removes_a_record_that_was_changed(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     ((name, (record, end)),) = processes.store.records.items()
     processes.store.records[name] = record[:50], end
     error = log_out(processes.account()).error
@@ -108,11 +109,11 @@ def test_rule_a_a_logout_removes_a_record_that_was_changed(processes: Processes)
 
 
 def test_rule_a_a_record_of_another_account_is_not_believed(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
-    hold(processes.account(username="JaneDoe"), found(), granted("jane"))
+    complete(processes.account(), found(), granted())
+    complete(processes.account(username="JaneDoe"), found(), granted("jane"))
     (one, its), (other, others) = processes.store.records.items()
     processes.store.records.update({one: others, other: its})
-    assert hold(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 def test_rule_a_records_of_a_later_version_count_as_absent() -> None:
@@ -135,7 +136,9 @@ def test_rule_a_scrypt_runs_once_an_account_and_in_a_call(
     assert isinstance(conversation.step, Call)
     conversation.go_on(found(), granted(lifetime=100))
     processes.clock.advance(200)
-    hold(account, found(), granted("token-2")) if lookup_is_due(account) else hold(account, granted("token-2"))
+    complete(account, found(), granted("token-2")) if lookup_is_due(account) else complete(
+        account, granted("token-2")
+    )
     assert made == ["JohnSmith"]
 
 
@@ -148,9 +151,9 @@ def test_rule_a_a_guess_costs_more_than_a_moment() -> None:
 
 
 def test_rule_b_the_second_process_does_not_log_in(processes: Processes) -> None:
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     second = processes.account()
-    conversation = hold(second)
+    conversation = complete(second)
     assert conversation.authorizations == ["Bearer token-1"]
     assert second.server_url == HOME, "no look-up either"
     assert not processes.settle().is_locked
@@ -158,9 +161,9 @@ def test_rule_b_the_second_process_does_not_log_in(processes: Processes) -> None
 
 def test_rule_b_the_warm_path_does_not_ask_the_store(processes: Processes) -> None:
     account = processes.account()
-    hold(account, found(), granted())
+    complete(account, found(), granted())
     del processes.store.asked[:]
-    hold(account)
+    complete(account)
     assert cached_signature(account, HOME + FILES) is not None
     assert processes.store.asked == []
 
@@ -183,7 +186,7 @@ def test_rule_b_it_looks_again_with_the_lock_in_hand(processes: Processes) -> No
     second = begin(processes.account())
     while processes.store.asked != ["load"]:
         second.send(second.step.function())  # type: ignore[union-attr]
-    hold(processes.account(), found(), granted())  # another one is done between the first look and the lock
+    complete(processes.account(), found(), granted())  # another one is done between the first look and the lock
     second.go_on()
     assert second.sent == []
 
@@ -206,78 +209,78 @@ def test_rule_b_pauses_grow_and_end(processes: Processes, caplog: pytest.LogCapt
 
 def test_rule_b_a_refusal_is_for_the_whole_fleet(processes: Processes) -> None:
     with pytest.raises(CredentialsRefused) as first:
-        hold(processes.account(password="wrong"), found(), refused())
+        complete(processes.account(password="wrong"), found(), refused())
     with pytest.raises(CredentialsRefused) as second:
-        hold(processes.account(password="wrong"))
+        complete(processes.account(password="wrong"))
     assert str(first.value) == str(second.value)
     assert second.value.status == 401
     assert second.value.error == "access_denied"
     processes.clock.advance(299)
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"))
+        complete(processes.account(password="wrong"))
     processes.clock.advance(2)
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"), found(), refused())
+        complete(processes.account(password="wrong"), found(), refused())
     assert not processes.settle().is_locked
 
 
 def test_rule_b_a_refusal_from_the_store_lasts_no_longer_than_the_first_one(processes: Processes) -> None:
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"), found(), refused())
+        complete(processes.account(password="wrong"), found(), refused())
     processes.clock.advance(200)
     second = processes.account(password="wrong")
     with pytest.raises(CredentialsRefused):
-        hold(second)
+        complete(second)
     processes.clock.advance(101)
-    hold(second, found(), granted())
+    complete(second, found(), granted())
 
 
 def test_rule_b_forget_tries_again_whatever_others_have_seen(processes: Processes) -> None:
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(password="wrong"), found(), refused())
+        complete(processes.account(password="wrong"), found(), refused())
     account = processes.account(password="wrong")
     with pytest.raises(CredentialsRefused):
-        hold(account)
+        complete(account)
     account.forget()
     with pytest.raises(CredentialsRefused):
-        hold(account, found(), refused())
+        complete(account, found(), refused())
     with pytest.raises(CredentialsRefused):
-        hold(account)
+        complete(account)
 
 
 def test_rule_b_what_is_no_refusal_of_the_password_is_not_stored(processes: Processes) -> None:
     for answer in (refused("totp_required"), reply(500)):
         with pytest.raises(LoginError):
-            hold(processes.account(), found(), answer)
+            complete(processes.account(), found(), answer)
     assert processes.store.records == {}
     assert not processes.settle().is_locked
 
 
 def test_rule_15_a_newer_token_in_the_store_is_used_before_a_login(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
-    hold(first, found(), granted())
-    hold(second)
-    hold(first, 401, found(), granted("token-2"))
-    conversation = hold(second, 401)
+    complete(first, found(), granted())
+    complete(second)
+    complete(first, 401, found(), granted("token-2"))
+    conversation = complete(second, 401)
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
     assert conversation.sent == []
 
 
 def test_rule_15_a_refused_token_in_the_store_is_replaced(processes: Processes) -> None:
     account = processes.account()
-    hold(account, found(), granted())
-    conversation = hold(account, 401, found(), granted("token-2"))
+    complete(account, found(), granted())
+    conversation = complete(account, 401, found(), granted("token-2"))
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
-    assert hold(processes.account()).authorizations == ["Bearer token-2"]
+    assert complete(processes.account()).authorizations == ["Bearer token-2"]
 
 
 def test_rule_15_a_stored_token_that_is_refused_too_leads_to_a_login(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
-    hold(first, found(), granted(lifetime=1000))
-    hold(second)
+    complete(first, found(), granted(lifetime=1000))
+    complete(second)
     conversation = begin(second)
     processes.clock.advance(950)
-    hold(first, granted("token-2"))  # renewed in time
+    complete(first, granted("token-2"))  # renewed in time
     conversation.go_on(401, 401, found(), granted("token-3"))
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2", "Bearer token-3"]
 
@@ -286,9 +289,9 @@ def test_rule_15_a_crowd_of_processes_that_is_refused_whatever_it_carries_logs_i
     processes: Processes,
 ) -> None:
     accounts = [processes.account() for _ in range(10)]
-    hold(accounts[0], found(), granted())
+    complete(accounts[0], found(), granted())
     for account in accounts[1:]:
-        hold(account)
+        complete(account)
     logins = 0
     for account in accounts:
         conversation = begin(account)
@@ -308,7 +311,7 @@ def test_rule_15_a_crowd_of_processes_that_is_refused_whatever_it_carries_logs_i
 
 def test_rule_16_a_refused_token_is_withdrawn_where_the_request_cannot_be_sent_again(processes: Processes) -> None:
     """Each process is a new one, and sends a stream: nobody would ever log in."""
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     second = begin(processes.account())
     step = second.perform_calls()
     assert isinstance(step, Forward)
@@ -316,43 +319,43 @@ def test_rule_16_a_refused_token_is_withdrawn_where_the_request_cannot_be_sent_a
     second.go_on()
     assert processes.store.records == {}
     assert not processes.settle().is_locked
-    hold(processes.account(), found(), granted("token-2"))
+    complete(processes.account(), found(), granted("token-2"))
 
 
 def test_rule_16_a_token_that_has_replaced_the_refused_one_stays_in_the_store(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
-    hold(first, found(), granted())
+    complete(first, found(), granted())
     conversation = begin(second)
     conversation.perform_calls()
-    hold(first, 401, found(), granted("token-2"))
+    complete(first, 401, found(), granted("token-2"))
     conversation.send(answered(401, "token-1", replayable=False))
     conversation.go_on()
-    assert hold(processes.account()).authorizations == ["Bearer token-2"]
+    assert complete(processes.account()).authorizations == ["Bearer token-2"]
 
 
 def test_rule_14_a_renewal_is_left_to_the_process_that_is_at_it(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
-    hold(first, found(), granted(lifetime=1000))
-    hold(second)
+    complete(first, found(), granted(lifetime=1000))
+    complete(second)
     processes.clock.advance(950)
     renewing = begin(first)
     assert isinstance(renewing.perform_calls(), Send)
-    conversation = hold(second)
+    conversation = complete(second)
     assert conversation.authorizations == ["Bearer token-1"], "the old one serves on, at once"
     assert conversation.pauses == []
     renewing.go_on(granted("token-2", lifetime=1000))
     processes.clock.advance(35)
-    assert hold(second).authorizations == ["Bearer token-2"]
+    assert complete(second).authorizations == ["Bearer token-2"]
 
 
 def test_rule_14_a_token_in_the_store_that_is_due_itself_is_renewed(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
-    hold(first, found(), granted(lifetime=10_000))
-    hold(second)
+    complete(first, found(), granted(lifetime=10_000))
+    complete(second)
     processes.clock.advance(9690)
-    hold(first, 401, found(), granted("token-2", lifetime=100))
+    complete(first, 401, found(), granted("token-2", lifetime=100))
     processes.clock.advance(98)
-    assert hold(second, granted("token-3")).authorizations == ["Bearer token-3"]
+    assert complete(second, granted("token-3")).authorizations == ["Bearer token-3"]
 
 
 def test_rule_8_one_that_cannot_wait_waits_for_no_process_either(processes: Processes) -> None:
@@ -396,7 +399,7 @@ def test_rule_b_what_was_granted_is_saved_even_if_the_task_is_cancelled_then(pro
     assert isinstance(conversation.step, Call), "is about to save"
     conversation.close()
     processes.settle()
-    assert hold(processes.account()).authorizations == ["Bearer token-1"]
+    assert complete(processes.account()).authorizations == ["Bearer token-1"]
     assert not processes.store.is_locked
 
 
@@ -421,7 +424,7 @@ def test_rule_c_a_store_that_fails_costs_a_warning_and_a_login(
     fails: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = new_account(store=Failing(fails))
-    assert hold(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.getMessage() for record in warnings] == [
         "the store of 'JohnSmith' failed, going on without it: ConnectionError"
@@ -449,7 +452,7 @@ def test_rule_c_a_store_that_fails_with_the_lock_in_hand_gets_it_back(processes:
 def test_an_interrupt_at_any_line_leaves_no_lock_that_other_accounts_need(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accounts without a store have the same turn, which is none: nothing of it may be locked."""
     forbid_locks_without_store(monkeypatch)
-    hold(new_account(), found(), granted())
+    complete(new_account(), found(), granted())
 
 
 def test_rule_c_a_save_that_failed_is_not_tried_again(processes: Processes) -> None:
@@ -460,7 +463,7 @@ def test_rule_c_a_save_that_failed_is_not_tried_again(processes: Processes) -> N
         raise OSError(28, "No space left on device")
 
     processes.store.save = fail  # type: ignore[method-assign]
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     assert not processes.settle().is_locked
     assert len(tried) == 1
 
@@ -469,7 +472,7 @@ def test_rule_c_a_key_that_cannot_be_made_costs_the_same(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail_seals(monkeypatch, MemoryError)
-    hold(processes.account(), found(), granted())
+    complete(processes.account(), found(), granted())
     assert "MemoryError" in caplog.text
 
 
@@ -480,22 +483,22 @@ def test_rule_c_the_reason_is_told_where_it_is_safe(caplog: pytest.LogCaptureFix
         raise PermissionError(1, "not ours alone", "/tmp/x")
 
     store.load = fail  # type: ignore[method-assign]
-    hold(new_account(store=store), found(), granted())
+    complete(new_account(store=store), found(), granted())
     assert "PermissionError, not ours alone: /tmp/x" in caplog.text
 
 
 def test_rule_d_a_tokens_age_goes_on_in_the_store(processes: Processes) -> None:
-    hold(processes.account(), found(), granted(lifetime=1000))
+    complete(processes.account(), found(), granted(lifetime=1000))
     processes.clock.advance(400)
     second = processes.account()
-    hold(second)
+    complete(second)
     assert token_of(second).expires_at == pytest.approx(processes.clock() + 600)
     processes.clock.advance(590)
     third = processes.account()
-    hold(third)
+    complete(third)
     assert token_of(third).refresh_at < processes.clock() < token_of(third).expires_at, "it is due, and good"
     processes.clock.advance(20)
-    hold(processes.account(), found(), granted("token-2"))
+    complete(processes.account(), found(), granted("token-2"))
 
 
 def test_rule_d_the_time_that_a_login_took_counts_for_all(processes: Processes) -> None:
@@ -505,31 +508,31 @@ def test_rule_d_the_time_that_a_login_took_counts_for_all(processes: Processes) 
     login.send(found())
     processes.clock.advance(20)
     login.go_on(granted(lifetime=1000))
-    hold(second)
+    complete(second)
     assert token_of(second).expires_at == pytest.approx(token_of(first).expires_at)
 
 
 def test_rule_d_clocks_of_two_machines_need_not_agree(processes: Processes) -> None:
-    hold(processes.account(), found(), granted(lifetime=1000))
+    complete(processes.account(), found(), granted(lifetime=1000))
     processes.clock.advance(400)
     elsewhere = processes.account()
     set_clock(elsewhere, lambda: processes.clock() - 1e6)  # another machine, which was started at another time
-    hold(elsewhere)
-    assert elsewhere.token.expires_at == pytest.approx(now(elsewhere) + 600)
+    complete(elsewhere)
+    assert token_of(elsewhere).expires_at == pytest.approx(now(elsewhere) + 600)
 
 
 def test_rule_d_a_store_whose_clock_was_set_back_has_nothing(processes: Processes) -> None:
-    hold(processes.account(), found(), granted(lifetime=1000))
+    complete(processes.account(), found(), granted(lifetime=1000))
     processes.store.clock = lambda: processes.clock() - 60
-    assert hold(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(processes.account(), found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 def test_rule_d_a_token_of_unknown_lifetime_is_kept_for_a_day(processes: Processes) -> None:
-    hold(processes.account(), found(), granted(lifetime=None))
+    complete(processes.account(), found(), granted(lifetime=None))
     ((_, (_, end)),) = processes.store.records.items()
     assert end == processes.clock() + 24 * 3600
     second = processes.account()
-    hold(second)
+    complete(second)
     assert token_of(second).expires_at == float("inf")
 
 
@@ -551,14 +554,14 @@ def test_rule_e_stores_are_asked_in_calls_only(processes: Processes) -> None:
 
 
 def test_rule_b_a_refusal_is_left_by_one_that_has_no_use_for_a_refresh_token(processes: Processes) -> None:
-    hold(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.settle()
     processes.clock.advance(1001)
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(), found(), refused())
+        complete(processes.account(), found(), refused())
     processes.settle()
     with pytest.raises(CredentialsRefused):
-        hold(processes.account())  # asks nobody
+        complete(processes.account())  # asks nobody
 
 
 def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
@@ -566,7 +569,7 @@ def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
 ) -> None:
     """Whoever can write to the store chooses how long a record lives."""
     with pytest.raises(CredentialsRefused):
-        hold(processes.account(), found(), refused())
+        complete(processes.account(), found(), refused())
     ((name, (record, _)),) = processes.store.records.items()
     for hours, is_believed in ((0.5, True), (2, False), (-2, False)):
         now = time.time()
@@ -575,20 +578,20 @@ def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
             processes.store.records[name] = record, processes.clock() + 300
             if is_believed:
                 with pytest.raises(CredentialsRefused):
-                    hold(processes.account())
+                    complete(processes.account())
             else:
-                hold(processes.account(), found(), granted())
+                complete(processes.account(), found(), granted())
 
 
 def test_rule_b_a_holder_whose_lease_has_ended_does_not_overwrite_what_came_after(processes: Processes) -> None:
     slow = begin(processes.account())
     assert isinstance(slow.perform_calls(), Send)
     processes.store.expire_leases()
-    hold(processes.account(), found(), granted("token-2"))
+    complete(processes.account(), found(), granted("token-2"))
     with pytest.MonkeyPatch.context() as patched:
         outlive_leases(patched, 31)
         slow.go_on(found(), granted("token-1"))
-    assert hold(processes.account()).authorizations == ["Bearer token-2"]
+    assert complete(processes.account()).authorizations == ["Bearer token-2"]
 
 
 def test_rule_18_sealing_shows_nothing_in_tracebacks(
@@ -609,7 +612,7 @@ def test_rule_18_sealing_shows_nothing_in_tracebacks(
 
 def test_rule_18_nothing_of_the_store_shows_a_secret(processes: Processes) -> None:
     account = processes.account(**OFFLINE)
-    hold(account, found(), granted("geheim-1", refresh_token="geheim-2"))
+    complete(account, found(), granted("geheim-1", refresh_token="geheim-2"))
     shown = record_in_store(account)
     assert "geheim" not in shown
     assert PASSWORD not in shown
@@ -635,7 +638,5 @@ def test_a_turn_that_is_abandoned_under_a_loop_ends_in_a_thread(processes: Proce
         conversation.close()
 
     asyncio.run(main())
-    deadline = time.monotonic() + 10
-    while not threads and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: threads, 10)
     assert threads == ["notary-auth"]

@@ -21,9 +21,9 @@ from tests.core import (
     cached_signature,
     clock,
     clock_of,
+    complete,
     found,
     granted,
-    hold,
     logged_in,
     new_account,
     now,
@@ -34,8 +34,7 @@ from tests.core import (
     reply,
     token_of,
 )
-
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+from tests.paths import LOGIN, LOOKUP
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_rule_13_a_date_is_one_in_any_time_zone(date: str, monkeypatch: pytest.M
 def test_rule_13_without_a_date_the_local_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 5000.0)
     account = new_account()
-    hold(account, found(), granted(lifetime=None, expires_on=5600))
+    complete(account, found(), granted(lifetime=None, expires_on=5600))
     assert token_of(account).expires_at == clock_of(account).seconds + 600
 
 
@@ -88,22 +87,28 @@ def test_times_are_from_here_on() -> None:
     account = logged_in()
     clock_of(account).seconds = token_of(account).refresh_at
     assert cached_signature(account, HOME + FILES) is None
-    assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(account, granted("token-2")).authorizations == ["Bearer token-2"]
     clock_of(account).seconds = token_of(account).expires_at
-    assert hold(account, granted("token-3")).authorizations == ["Bearer token-3"]
+    assert complete(account, granted("token-3")).authorizations == ["Bearer token-3"]
     conversation = begin(account)
     clock_of(account).seconds = token_of(account).expires_at
     conversation.go_on(401, granted("token-4"))  # no look-up: it had run out, and was not refused
     assert conversation.authorizations == ["Bearer token-3", "Bearer token-4"]
-    refused_twice = hold(account, 401, found(), granted("token-5"), 401)
+    refused_twice = complete(account, 401, found(), granted("token-5"), 401)
     assert refused_twice.authorizations == ["Bearer token-4", "Bearer token-5"]
     clock_of(account).advance(60)  # for which a 401 is passed on
-    assert hold(account, 401, found(), granted("token-6")).authorizations == ["Bearer token-5", "Bearer token-6"]
+    assert complete(account, 401, found(), granted("token-6")).authorizations == [
+        "Bearer token-5",
+        "Bearer token-6",
+    ]
     account = logged_in()
-    hold(account, answered(401, "token-1", replayable=False))
-    hold(account, found(), granted("token-2"), answered(204, None, "https://evil.example/"))
+    complete(account, answered(401, "token-1", replayable=False))
+    complete(account, found(), granted("token-2"), answered(204, None, "https://evil.example/"))
     clock_of(account).advance(60)  # after which a token that has replaced another is like any
-    assert hold(account, 401, found(), granted("token-3")).authorizations == ["Bearer token-2", "Bearer token-3"]
+    assert complete(account, 401, found(), granted("token-3")).authorizations == [
+        "Bearer token-2",
+        "Bearer token-3",
+    ]
     account = new_account()
     begin(account).go_on(found(), refused())
     clock_of(account).advance(300)
@@ -112,9 +117,9 @@ def test_times_are_from_here_on() -> None:
 
 def test_rule_13_an_unknown_lifetime_lasts_until_a_401() -> None:
     account = new_account()
-    hold(account, found(), granted(lifetime=None))
+    complete(account, found(), granted(lifetime=None))
     clock_of(account).advance(10 * 365 * 86400)
-    assert hold(account).authorizations == ["Bearer token-1"]
+    assert complete(account).authorizations == ["Bearer token-1"]
 
 
 def test_rule_13_the_lifetime_counts_from_before_the_login() -> None:
@@ -124,7 +129,7 @@ def test_rule_13_the_lifetime_counts_from_before_the_login() -> None:
     clock_of(account).advance(50)  # a slow answer
     login.go_on(granted(lifetime=100))
     clock_of(account).advance(50)
-    assert hold(account, granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(account, granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
@@ -141,11 +146,11 @@ def test_rule_14_one_caller_renews_and_the_others_go_on() -> None:
     assert isinstance(renewing.step, Send)
     for _ in range(3):
         assert cached_signature(account, HOME + FILES) is not None, "the warm path is open to all others"
-        assert hold(account).authorizations == ["Bearer token-1"]
+        assert complete(account).authorizations == ["Bearer token-1"]
     renewing.go_on(granted("token-2"))
     assert renewing.paths == [LOGIN]
     assert renewing.authorizations == ["Bearer token-2"]
-    assert hold(account).authorizations == ["Bearer token-2"]
+    assert complete(account).authorizations == ["Bearer token-2"]
 
 
 @pytest.mark.parametrize(("lifetime", "earliest", "latest"), [(7200, 300, 225), (1000, 100, 75), (20, 2, 1.5)])
@@ -153,7 +158,7 @@ def test_rule_14_the_renewal_is_due_in_time_and_jittered(lifetime: float, earlie
     due = set()
     for _ in range(50):
         account = new_account()
-        hold(account, found(), granted(lifetime=lifetime))
+        complete(account, found(), granted(lifetime=lifetime))
         due.add(token_of(account).expires_at - token_of(account).refresh_at)
         assert latest - 0.001 <= token_of(account).expires_at - token_of(account).refresh_at <= earliest + 0.001
     assert len(due) > 10
@@ -166,10 +171,10 @@ def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     answers = [failure, found()] if failure.status == 401 else [failure]
-    assert hold(account, *answers).authorizations == ["Bearer token-1"]
+    assert complete(account, *answers).authorizations == ["Bearer token-1"]
     assert "not renewed" in caplog.text
     clock_of(account).advance(29)
-    assert hold(account).authorizations == ["Bearer token-1"], "the next try waits"
+    assert complete(account).authorizations == ["Bearer token-1"], "the next try waits"
     clock_of(account).advance(2)
     again = begin(account)  # with a login, unless it would be the refused password once more
     assert isinstance(again.step, Forward if failure.status == 401 else Send)
@@ -189,7 +194,7 @@ def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: py
 def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
-    conversation = hold(account, reply(503, b"", {"retry-after": "60"}))
+    conversation = complete(account, reply(503, b"", {"retry-after": "60"}))
     assert conversation.pauses == []
     assert conversation.authorizations == ["Bearer token-1"]
 
@@ -214,9 +219,9 @@ def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     begin(account).close()
-    assert hold(account).authorizations == ["Bearer token-1"]
+    assert complete(account).authorizations == ["Bearer token-1"]
     clock_of(account).advance(31)
-    assert hold(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 def test_rule_14_a_token_that_ends_during_its_renewal_is_waited_for() -> None:
@@ -263,9 +268,9 @@ def test_rule_14_the_same_token_again_makes_no_loop() -> None:
 @pytest.mark.parametrize("lifetime", [-5, 0, 1e-9])
 def test_rule_14_an_expired_token_makes_no_loop(lifetime: float) -> None:
     account = new_account()
-    first = hold(account, found(), granted(lifetime=lifetime))
+    first = complete(account, found(), granted(lifetime=lifetime))
     assert first.paths == [LOOKUP, LOGIN]
     assert first.authorizations == ["Bearer token-1"]
     if lifetime <= 0:
         clock_of(account).advance(60)
-        assert hold(account).authorizations == ["Bearer token-1"], "it serves until it is refused"
+        assert complete(account).authorizations == ["Bearer token-1"], "it serves until it is refused"

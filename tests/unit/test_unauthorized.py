@@ -23,16 +23,15 @@ from tests.core import (
     at_line,
     begin,
     clock_of,
+    complete,
     found,
     granted,
-    hold,
     logged_in,
     make_token_expired,
     new_account,
     set_clock,
 )
-
-LOOKUP, LOGIN = "api/1/accounts", "api/2/idp/token"
+from tests.paths import LOGIN, LOOKUP
 
 
 def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> None:
@@ -45,15 +44,15 @@ def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> Non
 
 def test_rule_15_a_refused_token_is_replaced_once() -> None:
     account = logged_in()
-    conversation = hold(account, 401, found(), granted("token-2"), 200)
+    conversation = complete(account, 401, found(), granted("token-2"), 200)
     assert conversation.paths == [LOOKUP, LOGIN]
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
 def test_rule_15_a_token_that_is_no_longer_current_costs_no_login() -> None:
     account = logged_in()
-    hold(account, found(), granted("token-2"), answer=answered(401, "token-1"))
-    late = hold(account, answer=answered(401, "token-1"))
+    complete(account, found(), granted("token-2"), answer=answered(401, "token-1"))
+    late = complete(account, answer=answered(401, "token-1"))
     assert late.sent == []
     assert late.authorizations == ["Bearer token-2"]
 
@@ -72,16 +71,19 @@ def test_rule_15_any_number_of_requests_in_flight_cause_one_login() -> None:
 
 def test_rule_15_a_401_on_a_fresh_token_is_the_callers() -> None:
     account = logged_in()
-    first = hold(account, 401, found(), granted("token-2"), 401)
+    first = complete(account, 401, found(), granted("token-2"), 401)
     assert first.paths == [LOOKUP, LOGIN]
     for _ in range(3):
-        assert hold(account, 401).sent == []
-    stale = hold(account, 200, answer=answered(401, "token-1"))
+        assert complete(account, 401).sent == []
+    stale = complete(account, 200, answer=answered(401, "token-1"))
     assert stale.authorizations == ["Bearer token-2"], "that is another matter"
     clock_of(account).advance(59)
-    assert hold(account, 401).sent == []
+    assert complete(account, 401).sent == []
     clock_of(account).advance(2)
-    assert hold(account, 401, found(), granted("token-3")).authorizations == ["Bearer token-2", "Bearer token-3"]
+    assert complete(account, 401, found(), granted("token-3")).authorizations == [
+        "Bearer token-2",
+        "Bearer token-3",
+    ]
 
 
 def test_rule_15_those_who_waited_for_the_fresh_token_do_not_log_in_again() -> None:
@@ -103,7 +105,7 @@ def test_rule_15_a_fresh_token_that_ran_out_on_its_way_is_replaced() -> None:
     clock_of(account).advance(3)  # a slow network, a busy machine
     conversation.go_on(401, granted("token-3"))
     assert conversation.authorizations == ["Bearer token-2", "Bearer token-3"]
-    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4", "no pause"
+    assert complete(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4", "no pause"
 
 
 def test_rule_15_a_fresh_token_that_another_caller_replaced_says_nothing() -> None:
@@ -112,14 +114,16 @@ def test_rule_15_a_fresh_token_that_another_caller_replaced_says_nothing() -> No
     conversation.send(found())
     conversation.send(granted("token-2"))
     account.forget()
-    hold(account, found(), granted("token-3"))
+    complete(account, found(), granted("token-3"))
     assert conversation.go_on(401).authorizations == ["Bearer token-2", "Bearer token-3"]
 
 
 def test_rule_15_a_token_that_has_been_seen_to_work_is_not_doubted() -> None:
     account = logged_in()
-    assert hold(account, 401, found(), granted("token-2")).authorizations[-1] == "Bearer token-2"
-    assert hold(account, 401, found(), granted("token-3")).authorizations[-1] == "Bearer token-3", "revoked again"
+    assert complete(account, 401, found(), granted("token-2")).authorizations[-1] == "Bearer token-2"
+    assert complete(account, 401, found(), granted("token-3")).authorizations[-1] == "Bearer token-3", (
+        "revoked again"
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -150,18 +154,18 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
 
 def test_rule_15_only_the_token_that_replaces_a_refused_one_is_doubted() -> None:
     account = logged_in()
-    hold(account, 401, found(), granted("token-2"))
+    complete(account, 401, found(), granted("token-2"))
     clock_of(account).advance(7200 - 100)
     renewing = begin(account)
     renewing.send(granted("token-3"))
     assert isinstance(renewing.step, Forward)  # and nobody has seen it work yet
-    assert hold(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4"
+    assert complete(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4"
 
 
 def test_rule_15_a_gateways_error_is_not_seen_as_working() -> None:
     account = logged_in()
-    hold(account, 401, found(), granted("token-2"), 500)
-    assert hold(account, 401).sent == [], "still doubted"
+    complete(account, 401, found(), granted("token-2"), 500)
+    assert complete(account, 401).sent == [], "still doubted"
 
 
 def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
@@ -201,24 +205,24 @@ def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
 
 def test_rule_15_a_moved_account_is_followed() -> None:
     account = logged_in()
-    conversation = hold(account, 401, found(NEW_HOME), granted("token-2"), 200)
+    conversation = complete(account, 401, found(NEW_HOME), granted("token-2"), 200)
     assert [signature.origin for signature in conversation.signatures] == [Origin.of(HOME), Origin.of(NEW_HOME)]
     assert account.server_url == NEW_HOME
     # Requests that were under way to the old one, or are still addressed to it, are looked after as well.
-    late = hold(account, answer=answered(401, "token-1"))
+    late = complete(account, answer=answered(401, "token-1"))
     assert late.signatures == [("Bearer token-2", Origin.of(NEW_HOME))]
-    assert hold(account, url=HOME + FILES).signatures == late.signatures
+    assert complete(account, url=HOME + FILES).signatures == late.signatures
 
 
 def test_rule_15_a_401_after_a_redirect_to_the_data_center_gets_a_signature() -> None:
     account = logged_in()
     unsigned = answered(401, None)
-    assert hold(account, unsigned, url="https://elsewhere.example/").authorizations == [None, "Bearer token-1"]
+    assert complete(account, unsigned, url="https://elsewhere.example/").authorizations == [None, "Bearer token-1"]
 
 
 @pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 500])
 def test_rule_15_other_answers_are_the_callers(status: int) -> None:
-    assert len(hold(logged_in(), status).signatures) == 1
+    assert len(complete(logged_in(), status).signatures) == 1
 
 
 def dropped_at(number: int) -> Conversation | None:
@@ -254,7 +258,7 @@ def test_rule_15_a_token_that_is_dropped_at_any_line_leaves_no_request_unsigned(
 def test_rule_15_a_header_that_somebody_rewrites_makes_no_loop() -> None:
     account = logged_in()
     rewritten = answered(401, "of-somebody-else")
-    assert len(hold(account, *[rewritten] * 4).signatures) == 4
+    assert len(complete(account, *[rewritten] * 4).signatures) == 4
 
 
 def test_rule_15_forgetting_during_a_login_leaves_an_account_that_knows_its_401s() -> None:
@@ -264,15 +268,18 @@ def test_rule_15_forgetting_during_a_login_leaves_an_account_that_knows_its_401s
     account.forget()
     login.go_on(granted())
     assert account.server_url == HOME
-    assert hold(account, 401, found(), granted("token-2")).authorizations == ["Bearer token-1", "Bearer token-2"]
+    assert complete(account, 401, found(), granted("token-2")).authorizations == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
 
 
 def test_rule_16_a_body_that_cannot_be_sent_again_is_not() -> None:
     account = logged_in()
-    conversation = hold(account, answered(401, "token-1", replayable=False))
+    conversation = complete(account, answered(401, "token-1", replayable=False))
     assert conversation.sent == []
     assert len(conversation.signatures) == 1
-    assert hold(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+    assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
 def test_rule_16_bodies_that_cannot_be_sent_again_cause_one_login_a_minute() -> None:

@@ -1,0 +1,35 @@
+"""The numbers that docs/rules.rst states: other tests take them from the code, whatever they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import core
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("MAX_WARNED_ORIGINS", 1000),  # rule 4
+        ("MAX_LOST_LEADERS", 2),  # rule 7
+        ("LEADER_TIMEOUT", 60),
+        ("LIVENESS_INTERVAL", 5),  # rule 8
+        ("REFUSAL_TTL", 300),  # rule 9
+        ("MAX_REFUSALS", 10),
+        ("MAX_ATTEMPTS", 3),  # rule 10
+        ("RETRIED", {429, 502, 503, 504}),
+        ("RETRY_AFTER_LIMIT", 60),
+        ("REPLY_LIMIT", 1024 * 1024),  # rule 12
+        ("REFRESH_MARGIN", 300),  # rule 14
+        ("REFRESH_PAUSE", 30),
+        ("MAX_REPLAYS", 3),  # rule 15
+        ("UNAUTHORIZED_BACKOFF", 60),
+        ("LEASE", 30),  # rule b
+        ("STORE_LOCK_TIMEOUT", 40),
+        ("REFUSAL_SLACK", 3600),
+        ("TOKEN_KEPT", 24 * 3600),  # rule d
+        ("REFRESH_TOKEN_KEPT", 30 * 24 * 3600),
+    ],
+)
+def test_the_numbers_of_the_rules(name: str, number: object) -> None:
+    assert getattr(core, name) == number
