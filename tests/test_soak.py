@@ -1,4 +1,4 @@
-"""Rules 6, 7, 14 and 15 for a minute (NOTARY_AUTH_SOAK): all clients ask, and whatever can befall the platform does."""
+"""Rules 6, 7, 14 and 15 for a minute (NOTARY_AUTH_SOAK): all clients ask, while anything befalls the platform."""
 
 from __future__ import annotations
 
