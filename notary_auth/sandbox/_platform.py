@@ -243,9 +243,7 @@ class Platform:
             path = request.url.path
             calls = self.calls
             await self._wait_to_answer(path)
-            if (
-                calls is not self.calls
-            ):  # a `reset` came in between: the new state has nothing to do with this call
+            if calls is not self.calls:  # a `reset` came in between: this call is no part of what came after it
                 return Response(status_code=503)
             fault = self.faults.take(path, host)
             if fault is not None:
