@@ -119,7 +119,7 @@ class Crowd:
             for thread in threads:
                 thread.join(TIMEOUT)
         assert not any(thread.is_alive() for thread in threads), "somebody hangs"
-        assert not self.errors
+        assert self.errors == []
 
     @contextmanager
     def excused(self) -> Iterator[None]:
@@ -147,7 +147,7 @@ class Crowd:
         waiting, deadline = self.size, time.monotonic() + TIMEOUT
         while left := sum(answered < count for answered, count in zip(self._answered, wanted, strict=True)):
             assert not self.lost, self.lost[:3]
-            assert not self.errors
+            assert self.errors == []
             if left < waiting:
                 waiting, deadline = left, time.monotonic() + TIMEOUT
             assert time.monotonic() < deadline, f"{left} of {self.size} hang"
