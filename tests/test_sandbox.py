@@ -245,7 +245,7 @@ def test_a_kept_connection_answers_as_fast_as_a_new_one(notary: Sandbox) -> None
 def test_what_is_held_is_pending_until_it_is_let_go(notary: Sandbox) -> None:
     notary.faults.held.add("/x")
     with ThreadPoolExecutor(2) as pool:
-        asking = [pool.submit(requests.get, f"{notary.foreign_url}/x") for _ in range(2)]
+        asking = [pool.submit(requests.get, f"{notary.foreign_url}/x", timeout=30) for _ in range(2)]
         until(lambda: notary.pending.count("/x") == 2)
         assert requests.get(f"{notary.foreign_url}/y").status_code == 200, "others are answered"
         assert (notary.pending, len(notary.calls)) == (["/x", "/x"], 1)
@@ -260,7 +260,7 @@ def test_a_call_of_before_a_reset_changes_nothing_after_it(notary: Sandbox, held
         if held:
             notary.faults.held.add(LOGIN)
         else:
-            notary.faults.latency_of[LOGIN] = 0.1
+            notary.faults.latency_of[LOGIN] = 0.5
         late = pool.submit(log_in, notary, password="wrong")
         until(lambda: LOGIN in notary.pending)
         notary.reset()
@@ -268,6 +268,28 @@ def test_a_call_of_before_a_reset_changes_nothing_after_it(notary: Sandbox, held
         assert late.result().status_code == 503
     assert notary.calls == []
     assert notary.account().failures == 0
+
+
+@pytest.mark.parametrize("path", [LOGIN, FILES])
+def test_a_call_whose_body_comes_after_a_reset_changes_nothing(notary: Sandbox, path: str) -> None:
+    """Its head has come before."""
+    headers = {**token(notary), "Content-Type": "multipart/form-data; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\ncontent\r\n--x--\r\n'
+    if path == LOGIN:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = b"grant_type=password&username=JohnSmith&password=wrong"
+    head = {"Host": "x", "Content-Length": str(len(body)), **headers}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", int(notary.data_center_urls[0].rpartition(":")[2]))) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body[:5])
+        until(lambda: path in notary.pending)
+        notary.reset()
+        good = token(notary)
+        connection.sendall(body[5:])
+        connection.settimeout(30)
+        assert connection.recv(100).startswith(b"HTTP/1.1 503")
+    assert notary.account().failures == 0
+    assert requests.get(home(notary), headers=good).json()["files"] == []
 
 
 def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:

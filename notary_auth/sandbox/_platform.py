@@ -241,18 +241,21 @@ class Platform:
             request.state.body_size = 0
             request.state.grant = ""
             path = request.url.path
-            calls = self.calls
-            await self._wait_to_answer(path)
-            if calls is not self.calls:  # a `reset` came in between: this call is no part of what came after it
-                return Response(status_code=503)
-            fault = self.faults.take(path, host)
-            if fault is not None:
-                response = fault
-            else:
-                try:
-                    response = await (endpoint if host in hosts else self._elsewhere)(request)
-                except ClientDisconnect:  # arrived all the same
-                    response = Response(status_code=CLIENT_CLOSED_REQUEST)
+            calls, pending = self.calls, self.pending
+            request.state.calls = calls
+            pending.append(path)
+            try:
+                if path in (LOGIN, REVOKE):
+                    await request.body()  # a form, to be there before it is looked at who is who
+                await self._wait_to_answer(path)
+                if self._is_past(request):
+                    return Response(status_code=503)
+                endpoint_here = endpoint if host in hosts else self._elsewhere
+                response = self.faults.take(path, host) or await endpoint_here(request)
+            except ClientDisconnect:  # arrived all the same
+                response = Response(status_code=CLIENT_CLOSED_REQUEST)
+            finally:
+                pending.remove(path)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
             calls.append(
@@ -272,14 +275,14 @@ class Platform:
         return answer
 
     async def _wait_to_answer(self, path: str) -> None:
-        faults, pending = self.faults, self.pending
-        pending.append(path)
-        try:
-            await asyncio.sleep(faults.latency + faults.latency_of.get(path, 0.0))
-            while path in faults.held and faults is self.faults:  # noqa: ASYNC110  a set of the user's has no event
-                await asyncio.sleep(HELD_PAUSE)
-        finally:
-            pending.remove(path)
+        faults = self.faults
+        await asyncio.sleep(faults.latency + faults.latency_of.get(path, 0.0))
+        while path in faults.held and faults is self.faults:  # noqa: ASYNC110  a set of the user's has no event
+            await asyncio.sleep(HELD_PAUSE)
+
+    def _is_past(self, request: Request) -> bool:
+        """Whether a `reset` came since this call did: it is no part of what is now, and must change nothing."""
+        return request.state.calls is not self.calls
 
     async def _lookup(self, request: Request) -> Response:
         username = request.query_params.get("login", "")
@@ -401,6 +404,9 @@ class Platform:
             return JSONResponse({"message": "the file is larger than 1 GiB"}, 413)
         # Starlette has streamed it to a temporary file, which from now on is the store's.
         file = await run_in_threadpool(_StoredFile, upload.filename or "", upload.file)
+        if self._is_past(request):
+            file.close()
+            return Response(status_code=503)
         self.files.setdefault(user, []).append(file)
         return JSONResponse({"file_id": file.id}, 201)
 
