@@ -19,10 +19,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.10")
 def lowest(session: nox.Session) -> None:
-    """The default run, with exactly the lowest versions that setup.cfg allows."""
+    """The default run and the matrix, with exactly the lowest versions that setup.cfg allows."""
     session.install("uv")
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-m", "not long and not timing", *session.posargs)
 
 
 @nox.session(python=["3.10", "3.13"])
@@ -57,7 +57,7 @@ def long(session: nox.Session) -> None:
 
     It takes some minutes. NOTARY_AUTH_ORDERS=0 has all orders, for hours; NOTARY_AUTH_SOAK=600 soaks ten minutes.
     """
-    session.install(".[test]")
+    session.install(".[test-niquests]")
     session.run("pytest", "-m", "long", "-n", "auto", "-rP", *session.posargs)
 
 

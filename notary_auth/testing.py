@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 
 SHORT, LONG = 1.0, 60.0  # seconds for which things are kept: to be waited for, and not
 SLACK = 5.0  # seconds by which something that ends may be late, on a slow machine or a clock of whole seconds
+ENDING = SHORT + SLACK  # seconds for which a record is kept whose end is waited for
 RECORD = bytes(range(256)) * 16  # 4 KiB, of any bytes
 
 
@@ -94,11 +95,11 @@ def a_deleted_record_is_gone(make: Make) -> None:
 def a_record_ends(make: Make) -> None:
     """A record is gone when its time is over, and has less left the older it is."""
     store, name = make(), _name()
-    store.save(name, RECORD, SHORT + SLACK)
+    store.save(name, RECORD, ENDING)
     time.sleep(SHORT)
     found = store.load(name)
     assert found is not None, "a record is gone before its time"
-    assert found[1] < SHORT + SLACK - SHORT / 2, "the seconds left do not become less"
+    assert found[1] < ENDING - SHORT / 2, "the seconds left do not become less"
     assert _becomes(lambda: store.load(name) is None, 2 * SLACK), "a record is found after its end"
 
 

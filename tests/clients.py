@@ -327,7 +327,10 @@ def each(clients: Iterable[Client]) -> list[Any]:
 
 def leaves_sockets(test: Test) -> Test:
     """Mark a test that cancels requests: old versions of httpcore leave their sockets to the garbage collector."""
-    for warning in ("pytest.PytestUnraisableExceptionWarning", "ResourceWarning"):
-        test = pytest.mark.filterwarnings(f"ignore::{warning}")(test)
+    for warning in (
+        "unclosed:ResourceWarning",
+        "Exception ignored in. <(socket|function _SelectorTransport):pytest.PytestUnraisableExceptionWarning",
+    ):
+        test = pytest.mark.filterwarnings(f"ignore:{warning}")(test)
     marked: Test = pytest.mark.usefixtures("garbage")(test)
     return marked

@@ -10,7 +10,7 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, Client, each
-from .core import cheapen_scrypt
+from .core import cheapen_scrypt, quicken_conformance
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +37,13 @@ def cheap_scrypt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """scrypt costs its real price only where that is the subject."""
     if "real_scrypt" not in request.keywords:
         cheapen_scrypt(monkeypatch)
+
+
+@pytest.fixture(params=["quick", pytest.param("at its own pace", marks=pytest.mark.long)])
+def pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the checks wait for: a tenth of a second, or as long as they make a user's own store wait."""
+    if request.param == "quick":
+        quicken_conformance(monkeypatch)
 
 
 @pytest.fixture

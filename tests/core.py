@@ -17,6 +17,7 @@ import inspect
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -81,7 +82,9 @@ from notary_auth._steps import (
     Wait,
 )
 from notary_auth._token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
+from notary_auth._waiting import _TaskBell as TaskBell
 from notary_auth._waiting import _ThreadBell as ThreadBell
+from notary_auth._waiting import _TrioBell as TrioBell
 from notary_auth._waiting import aperform, current_caller, perform
 from notary_auth.sandbox import Sandbox
 from notary_auth.sandbox._platform import HOSTS
@@ -376,7 +379,18 @@ def places_that_wait(login: Flight) -> int:
 
 def tasks_that_wait(login: Flight) -> int:
     """How many tasks of asyncio loops wait for a login."""
-    return sum(len(getattr(bell, "_waiting", ())) for bell in login._bells.values())
+    return sum(len(bell._waiting) for bell in login._bells.values() if isinstance(bell, TaskBell))
+
+
+def callers_that_wait(account: Account) -> int:
+    """How many threads and tasks wait for the login that is under way."""
+    login = current_login(account)
+    if login is None:
+        return 0
+    frames = sys._current_frames().values()
+    threads = sum(frame.f_code is ThreadBell.wait.__code__ for frame in frames)
+    in_trio = [bell for bell in login._bells.values() if isinstance(bell, TrioBell)]
+    return threads + tasks_that_wait(login) + sum(bell._event.statistics().tasks_waiting for bell in in_trio)
 
 
 def somebody_waits(account: Account) -> bool:
@@ -483,6 +497,17 @@ def note_seals(patch: Patch, made: list[str]) -> None:
     patch.setattr(seal_module, "Seal", Noted)
 
 
+def hold_seals(patch: Patch, may_go_on: threading.Semaphore) -> None:
+    """Let a key be made only when it is let."""
+
+    class Held(Seal):
+        def __init__(self, *arguments: Any) -> None:
+            assert may_go_on.acquire(timeout=20)
+            super().__init__(*arguments)
+
+    patch.setattr(seal_module, "Seal", Held)
+
+
 def fail_seals(patch: Patch, error: type[BaseException]) -> None:
     """Let no key be made."""
 
@@ -548,7 +573,7 @@ def hide_modules(patch: Patch, *names: str) -> None:
 def quicken_conformance(patch: Patch) -> None:
     """Let the checks of stores keep things for a fraction of the time that slow stores need."""
     patch.setattr("notary_auth.testing.SHORT", 0.1)
-    patch.setattr("notary_auth.testing.SLACK", 0.8)
+    patch.setattr("notary_auth.testing.ENDING", 0.9)
 
 
 def set_redis_timeout(patch: Patch, seconds: float) -> None:

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import keyring
+import keyring.backends.null
+
 from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 
@@ -56,6 +59,7 @@ class Terminal:
             redirect_stdout(out),
             redirect_stderr(error),
             _no_log_handlers(),
+            _no_keyring(),
         ):
             try:
                 status = main(arguments)
@@ -118,6 +122,17 @@ class _Output(io.TextIOWrapper):
     def text(self) -> str:
         self.flush()
         return self._bytes.getvalue().decode(self.encoding)
+
+
+@contextmanager
+def _no_keyring() -> Iterator[None]:
+    """Keep the developer's own keyring out: the library looks into the environment for one only at first."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.null.Keyring())
+    try:
+        yield
+    finally:
+        keyring.set_keyring(before)
 
 
 @contextmanager

@@ -59,7 +59,15 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize(("tls", "end"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("tls", "end"),
+    [
+        (True, signal.SIGINT),
+        (False, signal.SIGTERM),
+        pytest.param(True, signal.SIGTERM, marks=pytest.mark.matrix),
+        pytest.param(False, signal.SIGINT, marks=pytest.mark.matrix),
+    ],
+)
 def test_the_sandbox_serves_until_it_is_interrupted(tls: bool, end: signal.Signals) -> None:
     with running(["sandbox", "--user", "alice:wonder:land", "--user", "bob:builder", *["--tls"] * tls]) as process:
         assert process.stdout is not None

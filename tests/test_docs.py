@@ -22,7 +22,7 @@ import requests
 
 from notary_auth.sandbox import Sandbox
 
-from .core import make_token_expired, quicken_conformance
+from .core import make_token_expired
 from .pages import PAGES, ROOT, blocks, commands, run_block
 from .servers import RedisServer, programs
 from .terminal import Terminal
@@ -232,8 +232,8 @@ def test_a_vault(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, vault: HTTPSe
     assert get(notary, run_block(block_with("VAULT_ADDR"), notary, monkeypatch)["auth"]) == 200
 
 
+@pytest.mark.usefixtures("pace")
 def test_a_store_of_ones_own(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    quicken_conformance(monkeypatch)
     names = run_block(block_with("class DatabaseStore"), notary, monkeypatch)
     run_block(block_with("for check in store_conformance"), notary, monkeypatch, names)
     from notary_auth.requests import NotaryAuth

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache
@@ -26,7 +27,7 @@ from .core import RETRIED, Reply, begin, complete, found, granted, new_account, 
 from .fault_table import documented
 from .leaks import chain, leaks, shown_by
 
-TIMEOUT = 0.4  # seconds, where the fault is that nothing comes
+TIMEOUT = 0.5  # seconds, where the fault is that nothing comes
 PATIENCE = 10.0  # seconds for everything else, on a busy machine that is traced for coverage
 PASSWORD = "geheim & 9€"
 NETWORK = "the client's own error"  # that is, not one of ours
@@ -171,6 +172,7 @@ class Observed(NamedTuple):
 
     error: Exception | None
     tries: int
+    seconds: float = 0.0
 
     @property
     def told(self) -> str:
@@ -194,11 +196,12 @@ def observe(client: Client, fault: Fault, path: str) -> Observed:
         auth: Any = client.auth_type("JohnSmith", PASSWORD, cloud_url=server.url)
         server.faults[path] = fault.script
         error = None
+        started = time.monotonic()
         try:
             assert client.send("GET", files, auth=auth).status_code == 200
         except client.error as caught:
             error = caught
-        observed = Observed(error, server.paths.count(path))
+        observed = Observed(error, server.paths.count(path), time.monotonic() - started)
         server.faults.clear()
         patch.setattr("tests.clients.TIMEOUT", 30)
         assert client.send("GET", files, auth=auth).status_code == 200, "the next request starts clean"
@@ -242,6 +245,7 @@ def test_a_fault_on_the_bare_core(fault: Fault, path: str) -> None:
 
 def check(fault: Fault, path: str, observed: Observed) -> None:
     assert observed.tries == fault.tries
+    assert observed.seconds < 10 * fault.timeout, "within about two time-outs, and what a busy machine adds"
     if observed.error is not None:
         assert not _secrets_in(observed.error)
     if fault.outcome == FINE:

@@ -337,7 +337,7 @@ def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(not
         async with httpx.AsyncClient(auth=auth, verify=False) as http:
             leader = asyncio.create_task(http.get(files))
             await auntil(lambda: LOGIN in notary.pending)
-            threading.Thread(target=let_go_when_both_are_there).start()
+            threading.Thread(target=let_go_when_both_are_there, daemon=True).start()
             blocking = requests.get(files, auth=sync_auth, timeout=10).status_code
             with httpx.Client(auth=auth, verify=False) as sync_http:
                 also_blocking = sync_http.get(files).status_code

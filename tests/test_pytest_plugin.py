@@ -57,6 +57,13 @@ def test_the_fixtures_serve_a_users_tests(tmp_path: Path) -> None:
     assert shown.count("SETUP    F notary\n") == 2
 
 
+@pytest.mark.matrix
+def test_the_fixtures_are_listed(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--fixtures", "-v")
+    assert "A Notary platform of the test's own" in shown
+    assert "One Notary platform for all tests of the run" in shown
+
+
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
     (tmp_path / "test_it.py").write_text("def test_it(notary):\n    pass\n")

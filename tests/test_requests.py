@@ -17,7 +17,7 @@ from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .core import advance, current_login, set_control_timeout
-from .paths import FILES
+from .paths import FILES, LOGIN
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_session_that_follows_every_redirect_cannot_follow_that_of_a_control_c
         def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
             return super().send(request, **{**kwargs, "allow_redirects": True})
 
-    notary.faults.answer_next("/api/2/idp/token", 307, {"Location": f"{notary.foreign_url}/steal"})
+    notary.faults.answer_next(LOGIN, 307, {"Location": f"{notary.foreign_url}/steal"})
     with Stubborn() as session:
         auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
         with pytest.raises(requests.RequestException, match="redirect"):
@@ -247,10 +247,11 @@ def test_rule_18_a_network_error_during_the_login_has_no_password_in_it(
     notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_control_timeout(monkeypatch, 10, 0.4)
-    notary.faults.held.add("/api/2/idp/token")
+    notary.faults.held.add(LOGIN)
     auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
     with pytest.raises(requests.ReadTimeout) as caught:
         requests.get(files, auth=auth)
+    assert LOGIN in notary.pending
     assert caught.value.request is not None
     assert caught.value.request.body is None
     assert notary.password.encode() not in pickle.dumps(caught.value)
@@ -261,7 +262,7 @@ def test_rule_14_a_renewal_that_times_out_costs_no_request(
 ) -> None:
     requests.get(files, auth=auth)
     set_control_timeout(monkeypatch, 10, 0.4)
-    notary.faults.held.add("/api/2/idp/token")
+    notary.faults.held.add(LOGIN)
     advance(auth.account, 7200 - 100)
     assert requests.get(files, auth=auth).status_code == 200
 

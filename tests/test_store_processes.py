@@ -260,7 +260,9 @@ def test_a_server_that_is_killed_and_started_again_costs_logins_and_no_request(
 def test_a_server_that_is_paused_delays_a_login_and_no_more(valkey: RedisServer, notary: Sandbox) -> None:
     with Fleet(4, valkey.url, notary) as fleet:
         valkey.pause()
+        started = time.monotonic()
         assert fleet.ask() == ["200"] * 4
+        assert time.monotonic() - started < 30, "some time-outs of three seconds, and no lease of half a minute"
         valkey.go_on()
         assert notary.count("login") == 4
         notary.revoke_tokens()

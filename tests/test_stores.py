@@ -22,7 +22,7 @@ import redis.asyncio
 from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
 from notary_auth.testing import Check, store_conformance
 
-from .core import guard_of, hide_modules, let_anybody_release, quicken_conformance
+from .core import guard_of, hide_modules, leases_of, let_anybody_release
 from .servers import RedisServer, programs
 from .waiting import until
 
@@ -36,13 +36,6 @@ Make = Callable[[], TokenStore]
 def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     with RedisServer(programs()[request.param]) as running:
         yield running
-
-
-@pytest.fixture(params=["quick", pytest.param("at its own pace", marks=pytest.mark.long)])
-def pace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the checks wait for: a tenth of a second, or as long as they make a user's own store wait."""
-    if request.param == "quick":
-        quicken_conformance(monkeypatch)
 
 
 @pytest.fixture
@@ -100,11 +93,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     },
     "a_deleted_record_is_gone": {"delete": lambda self, name: None},
     "a_record_ends": {
-        "load": lambda self, name: (found := self._records.get(name)) and (found[0], 5.9),
+        "save": lambda self, name, record, seconds: MemoryStore.save(self, name, record, 1e9),
     },
     "a_lock_has_one_holder": {"lock": lambda self, name, seconds: NoLock()},
     "a_lock_has_nothing_to_do_with_the_record": {
-        "load": lambda self, name: MemoryStore.load(self, name) or ((b"", 1.0) if name in self._leases else None)
+        "load": lambda self, name: MemoryStore.load(self, name) or ((b"", 1.0) if leases_of(self) else None)
     },
     "a_crowd_gets_a_lock_one_at_a_time": {"lock": lambda self, name, seconds: NoLock()},
 }
