@@ -30,8 +30,8 @@ TIMEOUT = 120.0
 LOOPS = 4  # of a `Herd`
 
 
-# anyio's oldest version imports what it needs for an event loop at its first use. Of two threads that use it first at
-# one moment, one finds that half imported.
+# anyio's oldest version imports what it needs for an event loop at its first use. Of two threads that do so at one
+# moment, one finds it half imported.
 for loop in ("asyncio", "trio"):
     anyio.run(anyio.sleep, 0, backend=loop)
 
