@@ -292,6 +292,20 @@ def test_a_call_whose_body_comes_after_a_reset_changes_nothing(notary: Sandbox, 
     assert requests.get(home(notary), headers=good).json()["files"] == []
 
 
+def test_a_call_that_was_sent_before_a_reset_is_no_part_of_what_comes_after(notary: Sandbox) -> None:
+    """Also where the server has not come to read it yet."""
+    address = ("127.0.0.1", int(notary.data_center_urls[0].rpartition(":")[2]))
+    form = b"grant_type=password&username=JohnSmith&password=wrong"
+    head = f"POST {LOGIN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    for _ in range(50):
+        with socket.create_connection(address) as connection:
+            connection.sendall(f"{head}Content-Length: {len(form)}\r\n\r\n".encode() + form)
+            notary.reset()
+            connection.settimeout(30)
+            connection.recv(1000)  # of before the reset or after it, it is answered
+        assert (notary.calls, notary.account().failures) == ([], 0)
+
+
 def test_a_sandbox_that_stops_gives_the_answers_under_way() -> None:
     sizes: list[int] = []
     with Sandbox() as notary:

@@ -21,6 +21,7 @@ ADDRESS = "127.0.0.1"
 START_LIMIT = 30.0  # seconds
 STOP_LIMIT = 1.0  # seconds for answers under way
 ACCEPTING = 5  # turns of the event loop that asyncio needs, at most, between a socket and its connection
+READING = 10  # and between what a client has sent and its answer being under way, with a new connection
 
 
 class Sandbox:
@@ -48,6 +49,7 @@ class Sandbox:
         self._port = port
         self._tls = tls
         self._running: ExitStack | None = None
+        self._server: _Server | None = None
         self._ca_file: str | None = None
         self._add_users()
 
@@ -89,12 +91,13 @@ class Sandbox:
             opened.callback(self._platform.close)
             opened.callback(server.stop, thread)
             _await_start(server, thread)
+            self._server = server
             self._running = opened.pop_all()
         return self
 
     def stop(self) -> None:
         """Stop serving, and drop what was stored."""
-        running, self._running = self._running, None
+        running, self._running, self._server = self._running, None, None
         if running is not None:
             running.close()
 
@@ -193,8 +196,10 @@ class Sandbox:
     def reset(self) -> None:
         """Make it as it was at first: its accounts, no tokens and files, no faults, and nothing on record.
 
-        Calls that have arrived and are not answered yet get a 503, and change nothing any more.
+        Calls that were sent before and are not answered yet get a 503, and change nothing any more.
         """
+        if self._server is not None:
+            self._server.settle()
         self._platform.reset()
         self._add_users()
 
@@ -267,6 +272,15 @@ class _Server(uvicorn.Server):
         if self.started and thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join()
+
+    def settle(self) -> None:
+        """Return when all that clients have sent by now is under way."""
+
+        async def take_turns() -> None:
+            for _ in range(READING):
+                await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(take_turns(), self._loop).result()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
