@@ -387,10 +387,11 @@ def callers_that_wait(account: Account) -> int:
     login = current_login(account)
     if login is None:
         return 0
-    frames = sys._current_frames().values()
-    threads = sum(frame.f_code is ThreadBell.wait.__code__ for frame in frames)
-    in_trio = [bell for bell in login._bells.values() if isinstance(bell, TrioBell)]
-    return threads + tasks_that_wait(login) + sum(bell._event.statistics().tasks_waiting for bell in in_trio)
+    bells = list(login._bells.values())
+    waits = [frame for frame in sys._current_frames().values() if frame.f_code is ThreadBell.wait.__code__]
+    threads = sum(any(frame.f_locals["self"] is bell for bell in bells) for frame in waits)
+    in_trio = [bell._event.statistics().tasks_waiting for bell in bells if isinstance(bell, TrioBell)]
+    return threads + tasks_that_wait(login) + sum(in_trio)
 
 
 def somebody_waits(account: Account) -> bool:

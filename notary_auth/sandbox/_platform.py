@@ -241,12 +241,10 @@ class Platform:
             request.state.body_size = 0
             request.state.grant = ""
             path = request.url.path
-            calls, pending = self.calls, self.pending
-            request.state.calls = calls
-            pending.append(path)
+            request.state.calls = calls = self.calls
             try:
                 if path in (LOGIN, REVOKE):
-                    await request.body()  # a form, to be there before it is looked at who is who
+                    await request.body()  # a form has arrived when all of it has
                 await self._wait_to_answer(path)
                 if self._is_past(request):
                     return Response(status_code=503)
@@ -254,8 +252,6 @@ class Platform:
                 response = self.faults.take(path, host) or await endpoint_here(request)
             except ClientDisconnect:  # arrived all the same
                 response = Response(status_code=CLIENT_CLOSED_REQUEST)
-            finally:
-                pending.remove(path)
             if self.faults.send_date and "date" not in response.headers:
                 response.headers["date"] = formatdate(self.now(), usegmt=True)
             calls.append(
@@ -275,10 +271,14 @@ class Platform:
         return answer
 
     async def _wait_to_answer(self, path: str) -> None:
-        faults = self.faults
-        await asyncio.sleep(faults.latency + faults.latency_of.get(path, 0.0))
-        while path in faults.held and faults is self.faults:  # noqa: ASYNC110  a set of the user's has no event
-            await asyncio.sleep(HELD_PAUSE)
+        faults, pending = self.faults, self.pending
+        pending.append(path)
+        try:
+            await asyncio.sleep(faults.latency + faults.latency_of.get(path, 0.0))
+            while path in faults.held and faults is self.faults:  # noqa: ASYNC110  a set of the user's has no event
+                await asyncio.sleep(HELD_PAUSE)
+        finally:
+            pending.remove(path)
 
     def _is_past(self, request: Request) -> bool:
         """Whether a `reset` came since this call did: it is no part of what is now, and must change nothing."""
