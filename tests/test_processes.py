@@ -20,6 +20,11 @@ from .clients import CLIENTS
 from .paths import LOGIN, ROOT
 from .waiting import until
 
+without_niquests_on_3_12 = pytest.mark.skipif(
+    find_spec("niquests") is not None and sys.version_info[:2] == (3, 12),
+    reason="its fork of urllib3 starts threads, which Python 3.12 refuses after the main thread has ended",
+)
+
 PREFACE = """
 import asyncio, atexit, signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
@@ -129,10 +134,7 @@ def test_an_interpreter_shuts_down_with_a_login_under_way(notary: Sandbox, name:
     assert run_program(SHUTDOWNS[name], notary, first=login_pending(notary)) == ""
 
 
-@pytest.mark.skipif(
-    find_spec("niquests") is not None and sys.version_info[:2] == (3, 12),
-    reason="its fork of urllib3 starts threads, which Python 3.12 refuses after the main thread has ended",
-)
+@without_niquests_on_3_12
 def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: Sandbox) -> None:
     notary.faults.latency_of[LOGIN] = 0.3
     program = """
@@ -147,6 +149,7 @@ def test_a_thread_finishes_its_login_after_the_main_thread_has_ended(notary: San
     assert notary.count("login") == 1
 
 
+@without_niquests_on_3_12
 def test_the_last_thing_a_program_does_may_be_its_first_request(notary: Sandbox) -> None:
     program = "atexit.register(lambda: print(requests.get(files, auth=auth).status_code))"
     assert run_program(program, notary) == "200"
