@@ -577,11 +577,6 @@ def quicken_conformance(patch: Patch) -> None:
     patch.setattr("notary_auth.testing.ENDING", 0.9)
 
 
-def set_redis_timeout(patch: Patch, seconds: float) -> None:
-    """How long a RedisStore waits for its server."""
-    patch.setattr("notary_auth.stores.REDIS_TIMEOUT", seconds)
-
-
 def interrupt_demo(patch: Patch) -> None:
     """Let the demo be interrupted as soon as it runs."""
     patch.setattr("notary_auth.sandbox._demo.run", _interrupt)
