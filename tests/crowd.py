@@ -26,6 +26,8 @@ import notary_auth.httpx2
 import notary_auth.requests
 from notary_auth import Account
 
+from .core import MAX_LOST_LEADERS
+
 TIMEOUT = 120.0
 LOOPS = 4  # of a `Herd`
 
@@ -90,6 +92,7 @@ class Crowd:
         self._work: list[Callable[[], None]] = []
         self._answered: list[int] = []  # by caller
         self._excuses: list[tuple[float, float]] = []
+        self._cancellations: list[float] = []  # when they were due, in seconds of time.monotonic()
         self.failures: list[Failure] = []
         self.cancelled = 0
         self.errors: list[BaseException] = []
@@ -138,11 +141,14 @@ class Crowd:
     @property
     def lost(self) -> list[Failure]:
         """The failures that nothing excuses."""
-        return [
-            failure
-            for failure in list(self.failures)
-            if not any(failure.began_at <= end and failure.ended_at >= start for start, end in self._excuses)
-        ]
+        return [failure for failure in list(self.failures) if not self._is_excused(failure)]
+
+    def _is_excused(self, failure: Failure) -> bool:
+        if any(failure.began_at <= end and failure.ended_at >= start for start, end in self._excuses):
+            return True
+        # Rule 7: whoever has waited for two leaders that were cancelled gives up. A loop may be late to cancel.
+        cancelled = sum(failure.began_at - 1 <= moment <= failure.ended_at for moment in self._cancellations)
+        return cancelled >= MAX_LOST_LEADERS and "ended without an answer" in str(failure.why)
 
     def settle(self, rounds: int = 2) -> None:
         """Wait until every caller has been answered so many times more.
@@ -225,6 +231,8 @@ class Crowd:
             await anyio.sleep(self._pause)
             began_at = time.monotonic()
             patience = dice.uniform(0, 0.05) if dice.random() < self._impatience else inf
+            if patience < inf:
+                self._cancellations.append(began_at + patience)
             result: object = None
             with anyio.move_on_after(patience):
                 try:
