@@ -38,7 +38,7 @@ NOT_IMPORTED = {
     "filelock",
     "dataclasses",
     "inspect",
-    "notary_auth._sealed",
+    "notary_auth._core.seal",
 }
 
 

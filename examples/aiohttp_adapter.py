@@ -16,10 +16,10 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from notary_auth._adapter import Adapter
-from notary_auth._protocol import Body
-from notary_auth._steps import Answer, Forward, Reply, Request, Send, Signature
-from notary_auth._waiting import aperform
+from notary_auth._adapters.auth import Adapter
+from notary_auth._adapters.drivers import aperform
+from notary_auth._core.steps import Answer, Forward, Send, Signature
+from notary_auth._wire.messages import Body, Reply, Request
 from notary_auth.errors import in_terms_of
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a control call

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._account import Account
+    from ._core.account import Account
     from .errors import (
         CredentialsRefused,
         DiscoveryError,
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module("._account" if name == "Account" else ".errors", __name__)
+    module = import_module("._core.account" if name == "Account" else ".errors", __name__)
     globals()[name] = getattr(module, name)
     return globals()[name]
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from httpie.plugins import AuthPlugin
 
-from ._account import CLOUD_URL
+from ._core.account import CLOUD_URL
 from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
 from ._environment import USERNAME, password_of_environment
 from .requests import NotaryAuth

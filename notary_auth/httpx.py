@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import httpx
 
-from ._adapter import Adapter
-from ._httpx_family import HttpxAdapter, control_type
+from ._adapters.auth import Adapter
+from ._adapters.httpx_auth import HttpxAdapter, control_type
 from .errors import in_terms_of
 
 __all__ = ["NotaryAuth"]

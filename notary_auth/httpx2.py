@@ -16,8 +16,8 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("httpx2", error) from None
 
-from ._adapter import Adapter
-from ._httpx_family import HttpxAdapter, control_type
+from ._adapters.auth import Adapter
+from ._adapters.httpx_auth import HttpxAdapter, control_type
 from .errors import in_terms_of
 
 __all__ = ["NotaryAuth"]

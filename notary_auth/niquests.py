@@ -31,10 +31,9 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("niquests", error) from None
 
-from . import _protocol as protocol
-from . import _requests_family as family
-from ._account import Account
-from ._requests_family import (
+from ._adapters import session_auth as family
+from ._adapters.drivers import adrive, aperform
+from ._adapters.session_auth import (
     Hook,
     Release,
     RequestsAdapter,
@@ -44,8 +43,10 @@ from ._requests_family import (
     lower,
     no_hook,
 )
-from ._steps import Answer, Reply, Request, Send, Signature, Step, Steps
-from ._waiting import adrive, aperform
+from ._core.account import Account
+from ._core.steps import Answer, Send, Signature, Step, Steps
+from ._wire import messages
+from ._wire.messages import Reply, Request
 from .errors import in_terms_of
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
@@ -172,15 +173,15 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = await self._sent(session, prepared, settings)
-        body = protocol.Body(family.TIMEOUT[1])
+        body = messages.Body(family.TIMEOUT[1])
         try:
-            async for chunk in await response.iter_content(protocol.PIECE):
+            async for chunk in await response.iter_content(messages.PIECE):
                 goes_on = body.take(chunk)
                 del chunk  # no traceback with locals is to show it
                 if not goes_on:
                     break
         except niquests.exceptions.ContentDecodingError:
-            body = protocol.Body()  # reads as what it is: not JSON
+            body = messages.Body()  # reads as what it is: not JSON
         except Exception as error:  # noqa: BLE001  raised again
             raise self._in_own_terms(error) from None
         finally:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import requests
 from requests.auth import AuthBase
 
-from ._requests_family import RequestsAdapter, SessionAdapter
+from ._adapters.session_auth import RequestsAdapter, SessionAdapter
 from .errors import in_terms_of
 
 __all__ = ["NotaryAuth"]

@@ -24,11 +24,12 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from ._core.token import clock
+from ._core.token_store import StoreLock, TokenStore
 from ._extras import needs_extra
-from ._token import clock
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -42,61 +43,6 @@ OWN_FILES = re.compile(r"[0-9a-f]{32}\.notary-auth(\.(?!lock$).*)?", re.ASCII)
 REDIS_TIMEOUT = 3.0  # seconds to connect, and for an answer
 
 log = logging.getLogger("notary_auth")
-
-
-class StoreLock(Protocol):
-    """A lock that only one holder in the whole fleet has at a time.
-
-    `acquire` and `release` may be called in different threads.
-    """
-
-    def acquire(self) -> bool:
-        """Take the lock if nobody has it. Returns whether it is ours now, at once: it is never waited for here."""
-        ...
-
-    def release(self) -> None:
-        """Give the lock back. If it has lapsed, and may be somebody else's by now, do nothing."""
-        ...
-
-
-class TokenStore(Protocol):
-    """Where sealed records are kept for a fleet.
-
-    Names are 32 hexadecimal digits. Records are bytes, a few kilobytes at most, and tell nobody anything: seal,
-    key and meaning are notary-auth's. All methods may be called from any thread and may block, for seconds and not
-    for ever: they run in a thread of their own under an event loop. Whatever they raise costs a warning in the
-    log and a login of this process's own, never a request.
-
-    A store that is to be pickled, copied or sent to other processes together with its NotaryAuth has to see to
-    that by itself.
-    """
-
-    def load(self, name: str) -> tuple[bytes, float] | None:
-        """The record of this name and the seconds it has left to live, or None where there is none.
-
-        The seconds left are by the store's own clock where it has one, so that the clocks of two machines need not
-        agree.
-        """
-        ...
-
-    def save(self, name: str, record: bytes, seconds: float) -> None:
-        """Keep a record in place of the one before, to be gone after so many seconds.
-
-        Who loads meanwhile gets the old one or the new one, whole.
-        """
-        ...
-
-    def delete(self, name: str) -> None:
-        """Remove a record. It is no error if there is none."""
-        ...
-
-    def lock(self, name: str, seconds: float) -> StoreLock:
-        """A lock of this name, not taken yet. Each call makes another holder.
-
-        It is a lease: if its holder dies, it is free after so many seconds at the latest. The lock of a name has
-        nothing to do with the record of that name.
-        """
-        ...
 
 
 class MemoryStore:

@@ -30,50 +30,38 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import notary_auth
 from notary_auth import Account, CredentialsRefused, NotaryAuthError
-from notary_auth import _account as account_module
 from notary_auth import _extras as extras_module
-from notary_auth import _fleet as store_module
-from notary_auth import _protocol as protocol_module
-from notary_auth import _requests_family as session_module
-from notary_auth import _sealed as seal_module
-from notary_auth import _token as token_module
-from notary_auth._account import FLEET_PATIENCE as STORE_LOCK_TIMEOUT
-from notary_auth._account import LOST_LEADERS as MAX_LOST_LEADERS
-from notary_auth._account import PASS_401 as UNAUTHORIZED_BACKOFF
-from notary_auth._account import PATIENCE as LEADER_TIMEOUT
-from notary_auth._account import REFUSAL_KEPT as REFUSAL_TTL
-from notary_auth._account import REFUSALS_KEPT as MAX_REFUSALS
-from notary_auth._account import REPLAYS as MAX_REPLAYS
-from notary_auth._account import TRIES as MAX_ATTEMPTS
-from notary_auth._account import WAIT_SLICE as LIVENESS_INTERVAL
-from notary_auth._account import WARNED_ORIGINS as MAX_WARNED_ORIGINS
-from notary_auth._adapter import Adapter
-from notary_auth._fleet import LEASE, REFRESH_TOKEN_KEPT, REFUSAL_SLACK, TOKEN_KEPT
-from notary_auth._flight import Caller, Flight, Flights, leading
-from notary_auth._origin import Origin
-from notary_auth._protocol import PIECE as CHUNK_SIZE
-from notary_auth._protocol import (
-    REPLY_LIMIT,
-    RETRIED,
-    RETRY_AFTER_LIMIT,
-    Body,
-    flaw_of_text,
-    login_request,
-    pause_before,
-    read_login,
-    read_lookup,
-)
-from notary_auth._protocol import _parsed_date as parse_date
-from notary_auth._sealed import RecordError, Seal
-from notary_auth._secret import Bearer, Document, Secret, drop_frames
-from notary_auth._steps import (
+from notary_auth._adapters import session_auth as session_module
+from notary_auth._adapters.auth import Adapter
+from notary_auth._adapters.drivers import _TaskBell as TaskBell
+from notary_auth._adapters.drivers import _ThreadBell as ThreadBell
+from notary_auth._adapters.drivers import _TrioBell as TrioBell
+from notary_auth._adapters.drivers import aperform, perform
+from notary_auth._core import account as account_module
+from notary_auth._core import seal as seal_module
+from notary_auth._core import shared_tokens as store_module
+from notary_auth._core import token as token_module
+from notary_auth._core.account import FLEET_PATIENCE as STORE_LOCK_TIMEOUT
+from notary_auth._core.account import LOST_LEADERS as MAX_LOST_LEADERS
+from notary_auth._core.account import PASS_401 as UNAUTHORIZED_BACKOFF
+from notary_auth._core.account import PATIENCE as LEADER_TIMEOUT
+from notary_auth._core.account import REFUSAL_KEPT as REFUSAL_TTL
+from notary_auth._core.account import REFUSALS_KEPT as MAX_REFUSALS
+from notary_auth._core.account import REPLAYS as MAX_REPLAYS
+from notary_auth._core.account import TRIES as MAX_ATTEMPTS
+from notary_auth._core.account import WAIT_SLICE as LIVENESS_INTERVAL
+from notary_auth._core.account import WARNED_ORIGINS as MAX_WARNED_ORIGINS
+from notary_auth._core.caller import Caller, current_caller, leading
+from notary_auth._core.seal import RecordError, Seal
+from notary_auth._core.shared_tokens import LEASE, REFRESH_TOKEN_KEPT, REFUSAL_SLACK, TOKEN_KEPT
+from notary_auth._core.single_flight import Flight, Flights
+from notary_auth._core.steps import (
     UNSIGNED,
     Answer,
     Call,
     Forward,
-    Reply,
-    Request,
     Send,
     Signature,
     Sleep,
@@ -81,11 +69,22 @@ from notary_auth._steps import (
     Steps,
     Wait,
 )
-from notary_auth._token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
-from notary_auth._waiting import _TaskBell as TaskBell
-from notary_auth._waiting import _ThreadBell as ThreadBell
-from notary_auth._waiting import _TrioBell as TrioBell
-from notary_auth._waiting import aperform, current_caller, perform
+from notary_auth._core.token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
+from notary_auth._secrets import Bearer, Document, Secret, drop_frames
+from notary_auth._wire import protocol as protocol_module
+from notary_auth._wire.messages import PIECE as CHUNK_SIZE
+from notary_auth._wire.messages import REPLY_LIMIT, Body, Reply, Request
+from notary_auth._wire.origin import Origin
+from notary_auth._wire.protocol import (
+    RETRIED,
+    RETRY_AFTER_LIMIT,
+    flaw_of_text,
+    login_request,
+    pause_before,
+    read_login,
+    read_lookup,
+)
+from notary_auth._wire.protocol import _parsed_date as parse_date
 from notary_auth.sandbox import Sandbox
 from notary_auth.sandbox._platform import HOSTS
 from notary_auth.sandbox._server import ADDRESS
@@ -98,7 +97,7 @@ CLOUD = "https://cloud.acronis.com"
 HOME = "https://eu2-cloud.acronis.com"
 NEW_HOME = "https://us5-cloud.acronis.com"
 PASSWORD = "qwe123QWE"
-LIBRARY = str(Path(account_module.__file__).parent)
+LIBRARY = str(Path(notary_auth.__file__).parent)
 
 
 # Conversations by hand
@@ -571,6 +570,16 @@ def hide_modules(patch: Patch, *names: str) -> None:
     patch.setattr(extras_module, "find_spec", lambda name: None if name in (names or (name,)) else real(name))
 
 
+def hide_sandbox(patch: Patch) -> None:
+    """Let the extra ``sandbox`` look as if nobody had installed it, and nothing had imported what needs it."""
+    for name in [name for name in sys.modules if name.startswith("notary_auth.sandbox")]:
+        patch.delitem(sys.modules, name)
+    for command in ("demo", "sandbox"):
+        patch.delitem(sys.modules, f"notary_auth._cli.{command}", raising=False)
+        patch.delattr(f"notary_auth._cli.{command}", raising=False)
+    patch.setitem(sys.modules, "starlette.applications", None)
+
+
 def quicken_conformance(patch: Patch) -> None:
     """Let the checks of stores keep things for a fraction of the time that slow stores need."""
     patch.setattr("notary_auth.testing.SHORT", 0.1)
@@ -579,12 +588,12 @@ def quicken_conformance(patch: Patch) -> None:
 
 def interrupt_demo(patch: Patch) -> None:
     """Let the demo be interrupted as soon as it runs."""
-    patch.setattr("notary_auth.sandbox._demo.run", _interrupt)
+    patch.setattr("notary_auth._cli.demo.run", _interrupt)
 
 
 def interrupt_sandbox(patch: Patch) -> None:
     """Let ``notary-auth sandbox`` be interrupted as soon as it serves."""
-    patch.setattr("notary_auth.sandbox._command.wait_for_ever", _interrupt)
+    patch.setattr("notary_auth._cli.sandbox.wait_for_ever", _interrupt)
 
 
 def _interrupt(*_: object, **__: object) -> None:
@@ -606,7 +615,7 @@ def clock_on(system: str) -> tuple[str | None, bool, bool]:
     program = f"""
 import json, sys, time
 sys.platform = {system!r}
-from notary_auth._token import clock
+from notary_auth._core.token import clock
 names = {{getattr(time, name): name for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)}}
 print(json.dumps([names[clock.args[0]] if hasattr(clock, "args") else None, clock is time.monotonic, clock() > 0]))
 """

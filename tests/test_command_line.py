@@ -18,7 +18,7 @@ from notary_auth import __version__
 from notary_auth.__main__ import main
 from notary_auth.sandbox import Sandbox
 
-from .core import interrupt_demo, interrupt_sandbox
+from .core import hide_sandbox, interrupt_demo, interrupt_sandbox
 from .paths import ROOT
 
 COMMAND = [sys.executable, "-m", "notary_auth"]
@@ -152,8 +152,6 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_the_extra_it_says_what_to_install(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("notary_auth.sandbox")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    hide_sandbox(monkeypatch)
     assert main([command]) == 2
     assert "pip install 'notary-auth[sandbox]'" in capsys.readouterr().err

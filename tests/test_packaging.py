@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import runpy
 import shutil
@@ -17,26 +16,13 @@ from notary_auth import __version__
 
 from .paths import ROOT
 
-PACKAGE = Path(__file__).parent.parent / "notary_auth"
 CLIENTS = {"requests", "httpx", "httpx2", "niquests"}
-CORE = [path for path in PACKAGE.glob("*.py") if path.stem not in {*CLIENTS, "__main__"}]
 
 
 def modules_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
-
-
-@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
-def test_the_core_imports_no_http_client(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [node.module or ""]
-        assert not CLIENTS & {name.partition(".")[0] for name in names}
 
 
 def test_importing_the_package_imports_no_client_and_no_event_loop() -> None:

@@ -14,7 +14,7 @@ import requests
 
 from notary_auth import _environment as environment
 from notary_auth import errors
-from notary_auth._account import CLOUD_URL
+from notary_auth._core.account import CLOUD_URL
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
 

@@ -8,9 +8,10 @@ from functools import partial
 from math import inf
 from random import uniform
 
-from ._origin import Origin
-from ._secret import Bearer
-from ._steps import Signature
+from notary_auth._secrets import Bearer
+from notary_auth._wire.origin import Origin
+
+from .steps import Signature
 
 REFRESH_MARGIN = 300.0  # seconds before its end at which a token is renewed, at most
 REFRESH_PAUSE = 30.0  # seconds between two attempts to renew it

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-from ._account import CLOUD_URL, Account
-from ._secret import hides_arguments
-from ._steps import Step, Steps
-from .errors import NotaryAuthError
+from notary_auth._core.account import CLOUD_URL, Account
+from notary_auth._core.steps import Step, Steps
+from notary_auth._secrets import hides_arguments
+from notary_auth.errors import NotaryAuthError
 
 if TYPE_CHECKING:
-    from .stores import TokenStore
+    from notary_auth._core.token_store import TokenStore
 
 Self = TypeVar("Self", bound="Adapter")
 
@@ -89,7 +89,7 @@ class Adapter:
             ValueError: a variable is missing, or empty, or there are two for the password. Says which.
             TypeError, InsecureUrl: as for the class.
         """
-        from ._environment import from_environment
+        from notary_auth._environment import from_environment
 
         return cls(**{**from_environment(), **options})
 

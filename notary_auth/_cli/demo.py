@@ -22,8 +22,7 @@ from rich.table import Table
 
 import notary_auth.httpx
 import notary_auth.requests
-
-from ._server import Sandbox
+from notary_auth.sandbox import Sandbox
 
 FILE_SIZE = 4 * 1024 * 1024
 CROWD = 200

@@ -6,7 +6,6 @@ with `Send` and `Forward`. asyncio and trio are looked at only where the program
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -14,8 +13,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._flight import Caller
-from ._steps import Call, Forward, Send, Sleep, Step, Wait
+from notary_auth._core.caller import running_trio
+from notary_auth._core.steps import Call, Forward, Send, Sleep, Step, Wait
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,33 +24,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _THREADS = "threads"
-
-
-def current_caller() -> Caller:
-    """The thread, and the event loop and task if there are any, that this is called in."""
-    thread = threading.current_thread()
-    trio = _running_trio()
-    if trio is not None:
-        return Caller(thread, trio.lowlevel.current_trio_token(), trio.lowlevel.current_task())
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            return Caller(thread, asyncio.get_running_loop(), asyncio.current_task())
-        except (AttributeError, RuntimeError):  # half imported by another thread, or not under a loop
-            pass
-    return Caller(thread, None, None)
-
-
-def _running_trio() -> Any:
-    """trio, if this is called in a trio task; else None."""
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return None
-    try:
-        trio.lowlevel.current_task()
-    except (AttributeError, RuntimeError):  # half imported by another thread, or not in a task
-        return None
-    return trio
 
 
 def perform(step: Step) -> Any:
@@ -75,7 +47,7 @@ def perform(step: Step) -> Any:
 
 async def aperform(step: Step) -> Any:
     """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
-    trio = _running_trio()
+    trio = running_trio()
     return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
 
 

@@ -14,15 +14,17 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from ._origin import Origin
-from ._secret import Bearer, Document, Secret, digest
-from ._steps import Call, Steps
-from ._token import clock
-from .errors import CredentialsRefused
+from notary_auth._secrets import Bearer, Document, Secret, digest
+from notary_auth._wire.origin import Origin
+from notary_auth.errors import CredentialsRefused
+
+from .steps import Call, Steps
+from .token import clock
 
 if TYPE_CHECKING:
-    from ._sealed import Seal
-    from .stores import StoreLock, TokenStore
+    from notary_auth._core.token_store import StoreLock, TokenStore
+
+    from .seal import Seal
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 TOKEN_KEPT = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
@@ -78,7 +80,7 @@ class Fleet:
         known = self._seal
         if known is not None and digest(password, known[0]) == known[1]:
             return known[2]
-        from ._sealed import Seal  # only where there is a store
+        from .seal import Seal  # only where there is a store
 
         salt = os.urandom(16)
         seal = Seal(self._username, password, self._cloud_url)
@@ -135,7 +137,7 @@ class Turn:
         return found
 
     def _load(self, store: "TokenStore") -> Shared | None:
-        from ._sealed import RecordError
+        from .seal import RecordError
 
         found = store.load(self._seal.name)
         self.is_torn = False

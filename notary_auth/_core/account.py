@@ -46,18 +46,27 @@ from math import inf
 from random import random
 from typing import TYPE_CHECKING, Any
 
-from . import _protocol as protocol
-from ._fleet import NO_TURN, Fleet, Shared, Turn
-from ._flight import Flight, Flights, leading
-from ._origin import Origin
-from ._secret import Secret, digest, hides_arguments
-from ._steps import UNSIGNED, Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
-from ._token import NO_TOKEN, Token, clock
-from ._waiting import current_caller
-from .errors import CredentialsRefused, DiscoveryError, InsecureUrl, LoginError, LogoutError, NotaryAuthError
+from notary_auth._secrets import Secret, digest, hides_arguments
+from notary_auth._wire import protocol
+from notary_auth._wire.messages import Reply, Request
+from notary_auth._wire.origin import Origin
+from notary_auth.errors import (
+    CredentialsRefused,
+    DiscoveryError,
+    InsecureUrl,
+    LoginError,
+    LogoutError,
+    NotaryAuthError,
+)
+
+from .caller import current_caller, leading
+from .shared_tokens import NO_TURN, Fleet, Shared, Turn
+from .single_flight import Flight, Flights
+from .steps import UNSIGNED, Answer, Call, Forward, Send, Signature, Sleep, Steps, Wait
+from .token import NO_TOKEN, Token, clock
 
 if TYPE_CHECKING:
-    from .stores import TokenStore
+    from notary_auth._core.token_store import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
 
@@ -826,7 +835,7 @@ def _checked_store(store: TokenStore | None) -> TokenStore | None:
     if isinstance(store, type) or not has_all:
         given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
         raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
-    from ._extras import needs_extra
+    from notary_auth._extras import needs_extra
 
     needs_extra("stores", "cryptography")
     return store

@@ -13,15 +13,17 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from . import _protocol as protocol
-from ._account import CLOUD_URL, Account
-from ._adapter import Adapter, refuse_request
-from ._secret import drop_frames, hides_arguments
-from ._steps import Answer, Forward, Reply, Request, Send, Signature, Step, Steps
-from ._waiting import drive, perform
+from notary_auth._core.account import CLOUD_URL, Account
+from notary_auth._core.steps import Answer, Forward, Send, Signature, Step, Steps
+from notary_auth._secrets import drop_frames, hides_arguments
+from notary_auth._wire import messages
+from notary_auth._wire.messages import Reply, Request
+
+from .auth import Adapter, refuse_request
+from .drivers import drive, perform
 
 if TYPE_CHECKING:
-    from .stores import TokenStore
+    from notary_auth._core.token_store import TokenStore
 
 Self = TypeVar("Self", bound="SessionAdapter")
 
@@ -290,11 +292,11 @@ class RequestsAdapter(SessionAdapter):
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = self._sent(session, prepared, settings)
-        body = protocol.Body(TIMEOUT[1])
+        body = messages.Body(TIMEOUT[1])
         try:
-            body.take_all(response.iter_content(protocol.PIECE))
+            body.take_all(response.iter_content(messages.PIECE))
         except self._library.exceptions.ContentDecodingError:
-            body = protocol.Body()  # reads as what it is: not JSON
+            body = messages.Body()  # reads as what it is: not JSON
         except Exception as error:  # noqa: BLE001  raised again
             raise self._in_own_terms(error) from None
         finally:

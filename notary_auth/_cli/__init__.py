@@ -155,43 +155,43 @@ def _user(text: str) -> tuple[str, str]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from . import _checking
+    from . import check
 
-    return _checking.run(options)
+    return check.run(options)
 
 
 def _token(options: argparse.Namespace) -> int:
-    from . import _account
+    from . import account
 
-    return _account.token(options)
+    return account.token(options)
 
 
 def _data_center(options: argparse.Namespace) -> int:
-    from . import _account
+    from . import account
 
-    return _account.data_center(options)
+    return account.data_center(options)
 
 
 def _logout(options: argparse.Namespace) -> int:
-    from . import _account
+    from . import account
 
-    return _account.logout(options)
+    return account.logout(options)
 
 
 def _demo(options: argparse.Namespace) -> int:
     try:
-        from notary_auth.sandbox import _demo
+        from . import demo
     except ModuleNotFoundError as error:
         return _missing(error)
-    return _demo.run()
+    return demo.run()
 
 
 def _sandbox(options: argparse.Namespace) -> int:
     try:
-        from notary_auth.sandbox import _command
+        from . import sandbox
     except ModuleNotFoundError as error:
         return _missing(error)
-    return _command.serve(dict(options.user) if options.user else None, options.port, options.tls)
+    return sandbox.serve(dict(options.user) if options.user else None, options.port, options.tls)
 
 
 def _missing(error: ModuleNotFoundError) -> int:

@@ -5,43 +5,16 @@ classes by hand and a few named tuples, to be imported fast: `dataclasses` alone
 and a named tuple compiles each annotation that is a string, so there are no postponed ones here.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ._origin import Origin
+from notary_auth._wire.messages import Request
+from notary_auth._wire.origin import Origin
 
 if TYPE_CHECKING:
-    from ._flight import Flight
+    from .single_flight import Flight
 
 Result = TypeVar("Result")
-
-
-class Request:
-    """A control call: what notary-auth itself asks the platform."""
-
-    __slots__ = ("body", "headers", "method", "url")
-
-    def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.body = body
-
-    def __repr__(self) -> str:  # the body has the password in it, the query the user's name
-        return f"<Request {self.method} {self.url.partition('?')[0]}>"
-
-
-class Reply(NamedTuple):
-    """The platform's reply to a control call; `body` is decoded, and cut soon after `REPLY_LIMIT`."""
-
-    status: int
-    headers: Mapping[str, str]  # looked up by lower-case names
-    body: bytes
-    is_late: bool = False  # whether the body took too long, and was not read to its end
-    is_hidden: bool = False  # whether nothing but the status is known
-
-    def __repr__(self) -> str:  # the body has the token in it
-        return f"<Reply {self.status}, {len(self.body)} bytes>"
 
 
 class Signature(NamedTuple):

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import requests
 
 from notary_auth import errors
-from notary_auth._protocol import API_PATH, LOOKUP_PATH
-from notary_auth._requests_family import TIMEOUT
+from notary_auth._adapters.session_auth import TIMEOUT
+from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth
 
-from ._account import Unusable, arrive, auth_of, complain, sentence, status_of
+from .account import Unusable, arrive, auth_of, complain, sentence, status_of
 
 CLOCK_TOLERANCE = 30.0  # seconds that clocks may differ without a word
 

@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from math import inf, isfinite
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
-from ._origin import Origin
-from ._secret import Bearer, Document, Secret
-from ._steps import Reply, Request
-from ._version import __version__
-from .errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
+from notary_auth._secrets import Bearer, Document, Secret
+from notary_auth._version import __version__
+from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
+
+from .messages import REPLY_LIMIT, Reply, Request
+from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
 TOKEN_PATH = "/api/2/idp/token"
 REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
-
-REPLY_LIMIT = 1024 * 1024  # bytes, decoded
-
-# What is read and decoded at once. Small, for two reasons: requests shows a piece when it is full, and each of its
-# bytes may take a read time-out; and a few bytes of brotli can be 16 MiB. (Pieces of one byte would take 20 ms of
-# processor time for a token.)
-PIECE = 16
 
 RETRIED = frozenset({429, 502, 503, 504})
 REFUSALS = frozenset({400, 401, 403})
@@ -304,41 +297,6 @@ def _parsed_date(value: str | None) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
     except (IndexError, OverflowError, TypeError, ValueError):
         return None
-
-
-class Body:
-    """A reply's body on its way in, read no further than it takes to see that it is too large or too slow.
-
-    A time-out of the client is from one byte to the next; `seconds` is for all of them. No repr and no traceback
-    with locals shows what is in it.
-    """
-
-    __slots__ = ("_bytes", "_deadline", "is_late")
-
-    def __init__(self, seconds: float = inf) -> None:
-        self._bytes = bytearray()
-        self._deadline = time.monotonic() + seconds
-        self.is_late = False
-
-    def take(self, chunk: bytes) -> bool:
-        """Add a chunk. Returns whether there may be another."""
-        self._bytes += chunk
-        self.is_late = time.monotonic() > self._deadline
-        return not self.is_late and len(self._bytes) <= REPLY_LIMIT
-
-    def take_all(self, chunks: Iterable[bytes]) -> Body:
-        all(map(self.take, chunks))  # no variable ever holds a chunk
-        return self
-
-    def pieces(self) -> Iterator[bytes]:
-        """What there is, piece by piece."""
-        return (bytes(self._bytes[start : start + PIECE]) for start in range(0, len(self._bytes), PIECE))
-
-    def __len__(self) -> int:
-        return len(self._bytes)
-
-    def __bytes__(self) -> bytes:
-        return bytes(self._bytes)
 
 
 def _read_object(reply: Reply) -> tuple[Document | None, str]:

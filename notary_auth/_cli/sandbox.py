@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 
-from ._server import Sandbox
+from notary_auth.sandbox import Sandbox
 
 
 def serve(users: Mapping[str, str] | None, port: int, tls: bool) -> int:

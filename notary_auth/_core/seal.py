@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 
-from ._secret import Document, Secret
+from notary_auth._secrets import Document, Secret
 
 VERSION = b"\x01"  # of the sealed form; a record of another one counts as absent
 NONCE_SIZE = 12

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
-from threading import RLock, Thread
-from typing import Any, NamedTuple, Protocol, TypeVar
+from threading import RLock
+from typing import Any, Protocol, TypeVar
 
-from .errors import NotaryAuthError
+from notary_auth.errors import NotaryAuthError
+
+from .caller import Caller
 
 
 class Bell(Protocol):
@@ -25,20 +26,6 @@ class Bell(Protocol):
 
 
 AnyBell = TypeVar("AnyBell", bound=Bell)
-
-
-class Caller(NamedTuple):
-    """Who is running: a thread and, under an event loop, the loop and the task."""
-
-    thread: Thread
-    loop: Any  # an asyncio loop or a trio token; None outside of one
-    task: Any
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it is certain that this caller never goes on."""
-        is_closed = getattr(self.loop, "is_closed", None)  # trio ends no loop with a task still in it
-        return not self.thread.is_alive() or (is_closed is not None and bool(is_closed()))
 
 
 class Flight:
@@ -77,11 +64,6 @@ class Flight:
                 bell.ring()
             except RuntimeError:  # that loop is closed, so nobody waits there
                 pass
-
-
-#: The flights that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
-#: tasks and worker threads inherit it, which tells those that a leader depends on from those that may wait for it.
-leading: ContextVar[tuple[Flight, ...]] = ContextVar("notary_auth.leading", default=())
 
 
 class _Runway:

@@ -13,12 +13,14 @@ from functools import partial
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
-from . import _protocol as protocol
-from ._adapter import Adapter, refuse_request
-from ._secret import drop_frames
-from ._steps import Answer, Call, Forward, Reply, Request, Send, Signature, Sleep, Steps, Wait
-from ._waiting import adrive, aperform, drive, perform
-from .errors import LoginError, LogoutError, NotaryAuthError
+from notary_auth._core.steps import Answer, Call, Forward, Send, Signature, Sleep, Steps, Wait
+from notary_auth._secrets import drop_frames
+from notary_auth._wire import messages, protocol
+from notary_auth._wire.messages import Reply, Request
+from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
+
+from .auth import Adapter, refuse_request
+from .drivers import adrive, aperform, drive, perform
 
 
 class _Read:
@@ -26,7 +28,7 @@ class _Read:
 
     __slots__ = ("body", "response")
 
-    def __init__(self, response: Any, body: protocol.Body) -> None:
+    def __init__(self, response: Any, body: messages.Body) -> None:
         self.response = response
         self.body = body
 
@@ -245,16 +247,16 @@ class HttpxAdapter(Adapter):
             return Reply(response.status_code, _lower(response.headers), b"")
         if response.is_stream_consumed:  # by an event hook of the user's
             return Reply(response.status_code, _lower(response.headers), response.content)
-        body = yield _Read(_detached(response), protocol.Body(_read_timeout(control)))
+        body = yield _Read(_detached(response), messages.Body(_read_timeout(control)))
         return Reply(response.status_code, _lower(response.headers), self._decoded(response, body), body.is_late)
 
-    def _read(self, response: Any, body: protocol.Body) -> protocol.Body:
+    def _read(self, response: Any, body: messages.Body) -> messages.Body:
         try:
             return body.take_all(response.iter_raw())
         finally:
             response.close()
 
-    async def _aread(self, response: Any, body: protocol.Body) -> protocol.Body:
+    async def _aread(self, response: Any, body: messages.Body) -> messages.Body:
         chunks = response.aiter_raw()
         try:
             async for chunk in chunks:
@@ -274,13 +276,13 @@ class HttpxAdapter(Adapter):
                 pass
         return body
 
-    def _decoded(self, response: Any, body: protocol.Body) -> bytes:
+    def _decoded(self, response: Any, body: messages.Body) -> bytes:
         """The body without its Content-Encoding, if it has one."""
-        if len(body) > protocol.REPLY_LIMIT or "Content-Encoding" not in response.headers:
+        if len(body) > messages.REPLY_LIMIT or "Content-Encoding" not in response.headers:
             return bytes(body)
         encoded = type(response)(response.status_code, headers=response.headers, content=body.pieces())
         try:
-            return bytes(protocol.Body().take_all(encoded.iter_bytes()))
+            return bytes(messages.Body().take_all(encoded.iter_bytes()))
         except self._request_error:
             return b""  # reads as what it is: not JSON
 

@@ -1,0 +1,1 @@
+"""The I/O side: what the adapters of all HTTP clients share."""
