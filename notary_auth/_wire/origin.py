@@ -95,7 +95,7 @@ class Origin(NamedTuple):
 
     @property
     def _is_loopback(self) -> bool:
-        if self.host == "localhost" or self.host.endswith(".localhost"):
+        if self.host == "localhost":
             return True
         try:
             address = IPv6Address(self.host) if ":" in self.host else IPv4Address(self.host)

@@ -76,6 +76,7 @@ def test_rule_1_building_an_account_does_no_io_and_asks_nobody(monkeypatch: pyte
         ({"cloud_url": " https://cloud.acronis.com"}, ValueError, "cloud_url is not"),
         ({"cloud_url": "https://cloud.acronis.com\\@evil.example"}, ValueError, "cloud_url is not"),
         ({"cloud_url": "http://cloud.acronis.com"}, InsecureUrl, "must be https"),
+        ({"cloud_url": "http://notary.localhost"}, InsecureUrl, "must be https"),
     ],
 )
 def test_rule_1_wrong_arguments_raise_at_once(
@@ -97,7 +98,6 @@ def test_rule_1_wrong_arguments_raise_at_once(
         "http://127.0.0.1:8080",
         "http://127.8.9.10",
         "http://[::1]:8080",
-        "http://notary.localhost",
         "https://bücher.example",
     ],
 )
