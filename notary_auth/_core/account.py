@@ -375,14 +375,12 @@ class Account:
     def _is_current(self, answer: Answer) -> bool:
         return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
 
-    def _keep(self, token: Token, data_center: Origin, doubted_for: float | None = None) -> None:
+    def _keep(self, token: Token, data_center: Origin, is_fresh: bool = True) -> None:
         """Use this token from now on. A fresh one is doubted if it replaces a refused one."""
         with self._flights.lock:
             self.token = token
-            if doubted_for is None:
-                doubted_for = PASS_401 if self._is_refused else -inf
-                self._is_refused = False
-            self._doubted_until = self.now() + doubted_for
+            self._doubted_until = self.now() + PASS_401 if self._is_refused and is_fresh else -inf
+            self._is_refused = False
             # Known already, unless somebody has called `forget` meanwhile.
             self._data_center = data_center
             self._addresses |= {data_center}
@@ -549,7 +547,7 @@ class Account:
         if now >= token.expires_at or token.authorization in (*self._refused_tokens, self.token.authorization):
             return False
         self._refresh_token = shared.refresh_token or self._refresh_token
-        self._keep(token, shared.data_center, PASS_401 - shared.age if shared.is_in_doubt else -inf)
+        self._keep(token, shared.data_center, is_fresh=False)
         log.debug("a token of %r was found in the store", self.username)
         return True
 
@@ -655,7 +653,6 @@ class Account:
                 self.now() - sent_at,
                 # One who asks for none leaves that of others there.
                 grant.refresh_token or self._stored_refresh_token(turn),
-                self._is_refused,
             )
         )
         self._refresh_token = grant.refresh_token or self._refresh_token

@@ -45,7 +45,6 @@ class Shared(NamedTuple):
     lifetime: float | None = None  # of the token, from when it was asked for; None: not known
     age: float = 0.0  # since then
     refresh_token: Secret | None = None
-    is_in_doubt: bool = False  # whether the token has replaced a refused one
     refusal: CredentialsRefused | None = None  # instead of all that: the password was refused
     kept: float = 0.0  # how long the record is to live
 
@@ -270,7 +269,6 @@ def _written(shared: Shared) -> Document:
         authorization=str(shared.authorization),
         lifetime=shared.lifetime,
         refresh_token=None if shared.refresh_token is None else shared.refresh_token.value,
-        is_in_doubt=shared.is_in_doubt,
     )
     return document
 
@@ -295,7 +293,6 @@ def _read(document: Document, left: float) -> Shared | None:
         document["lifetime"],
         age,
         None if refresh_token is None else Secret(refresh_token),
-        document["is_in_doubt"],
         kept=kept,
     )
 
