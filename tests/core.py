@@ -523,12 +523,6 @@ def interrupt_sealing(patch: Patch) -> None:
     patch.setattr(seal_module.os, "urandom", _interrupt)
 
 
-def outlive_leases(patch: Patch, seconds: float) -> None:
-    """Let so much time go by for those who hold a lease."""
-    real = store_module.clock
-    patch.setattr(store_module, "clock", lambda: real() + seconds)
-
-
 def forbid_locks_without_store(patch: Patch) -> None:
     """Let accounts that have no store fail if they take a lock that they share with others."""
     patch.setattr(store_module.NO_TURN, "_ending", None)

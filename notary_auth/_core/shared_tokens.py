@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from notary_auth._secrets import Bearer, Document, Secret, digest
@@ -19,7 +18,6 @@ from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused
 
 from .steps import Call, Steps
-from .token import clock
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import StoreLock, TokenStore
@@ -103,7 +101,6 @@ class Turn:
         self._username = username
         self._seen: bytes | None = None  # `shared` as it was sealed
         self._lock: StoreLock | None = None
-        self._locked_at = inf
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and for how long
         self._is_abandoned = False
         self._ending = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
@@ -164,7 +161,6 @@ class Turn:
     def _acquire(self, store: "TokenStore") -> None:
         lock = store.lock(self._seal.name, LEASE)
         if lock.acquire():
-            self._locked_at = clock()
             self._lock = lock
             if self._is_abandoned:  # who wanted it has been cancelled meanwhile
                 self._end(store)
@@ -209,7 +205,7 @@ class Turn:
     def _end(self, store: "TokenStore") -> None:
         with self._ending:
             try:
-                if self._pending is not None and not self._is_overtaken(store):
+                if self._pending is not None:
                     store.save(self._seal.name, *self._pending)
                 self._pending = None  # not before: an interrupt in between must not lose it
             except Exception:
@@ -219,13 +215,6 @@ class Turn:
                 lock, self._lock = self._lock, None
                 if lock is not None:
                     lock.release()
-
-    def _is_overtaken(self, store: "TokenStore") -> bool:
-        """Whether this took longer than the lease, and somebody else has saved a record meanwhile."""
-        if clock() - self._locked_at < LEASE:
-            return False
-        found = store.load(self._seal.name)
-        return found is not None and found[0] != self._seen
 
     @property
     def _seal(self) -> "Seal":
