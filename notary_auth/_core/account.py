@@ -671,24 +671,14 @@ class Account:
             self._takes_stored_refusals = True
 
     def _withdraw(self, answer: Answer) -> Steps[None]:
-        """Take a refused token out of the store, if nobody has replaced it there.
+        """Delete the store's record if it still holds the rejected token.
 
-        Where the request cannot be sent again, this process may never log in, and the next one would be handed the
-        same token.
+        The request cannot be sent again. If this process never logs in, the next one would get the same token.
         """
         turn = self._fleet.last_turn()
-        try:
-            if turn.is_ours or not (yield from turn.acquire()):
-                return
-            shared = yield from turn.load()
-            if shared is not None and shared.authorization == answer.authorization:
-                if shared.refresh_token is None:
-                    yield from turn.delete()
-                else:  # which the next process can use
-                    turn.leave(shared._replace(lifetime=0.0, kept=0.0))
-            yield from turn.end()
-        finally:
-            turn.abandon()
+        shared = yield from turn.load()
+        if shared is not None and shared.authorization == answer.authorization:
+            yield from turn.delete()
 
     def _refusal_of(self, password: Secret, data_center: Origin | None = None) -> _Refusal | None:
         """What is remembered of this very password being refused by a data center; or, without one, for good."""

@@ -210,14 +210,13 @@ def test_an_interrupted_save_is_made_up_for(processes: Processes) -> None:
     assert complete(processes.account(**OFFLINE)).authorizations == ["Bearer token-1"]
 
 
-def test_a_refused_token_is_withdrawn_without_its_refresh_token(processes: Processes) -> None:
+def test_the_record_of_a_rejected_token_is_deleted_together_with_its_refresh_token(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
     second = begin(processes.account(**OFFLINE))
     second.perform_calls()
     second.send(answered(401, "token-1", replayable=False))
     second.go_on()
-    conversation = complete(processes.account(**OFFLINE), found(), granted("token-2"))
-    assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
+    assert processes.settle().records == {}
 
 
 def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(processes: Processes) -> None:
