@@ -566,8 +566,7 @@ class Account:
             refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None:
             refusal.is_final = True
-            if not self._offline_access or self._stored_refresh_token(turn) is None:  # else it may still be good
-                turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
+            turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
             raise refusal.error.retold(CredentialsRefused)
 
     def _refresh(self, turn: Turn, refresh_token: Secret | None, tries: int) -> Steps[bool]:
@@ -580,21 +579,19 @@ class Account:
         request = protocol.refresh_request(data_center, refresh_token)
         self._lookup_due = True  # after a failure, which only a success takes back
         reply, sent_at = yield from self._call(lambda: _done(request), tries)
-        if protocol.is_refused(reply):
+        try:
+            grant = protocol.read_login(
+                reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
+            )
+        except LoginError as error:
+            if reply.status in protocol.RETRIED:
+                raise
             self._spend(refresh_token)
-            self._lookup_due = False  # it was looked up, or good till now; the password will tell
-            log.debug("the refresh token of %r was refused", self.username)
+            self._lookup_due = False  # it was looked up, or good until now: the password will tell
+            log.debug("the refresh token of %r is not used any more: %s", self.username, error)
             if turn.shared is not None and turn.shared.refresh_token == refresh_token:
                 yield from turn.delete()  # or each process would try it, for as long as the password does not help
             return False
-        if protocol.is_rejected(reply) and self.now() >= self.token.expires_at:
-            # Not a word about the refresh token, so it is kept. But a password at hand is not to be locked out.
-            self._lookup_due = False
-            log.warning("the refresh token of %r was not taken: %d", self.username, reply.status)
-            return False
-        grant = protocol.read_login(
-            reply, data_center, self.username, [refresh_token], time.time(), offline_access=True
-        )
         if grant.refresh_token is None:  # it is good for another time
             grant = grant._replace(refresh_token=refresh_token)
         elif grant.refresh_token != refresh_token:

@@ -207,11 +207,6 @@ def is_refused(reply: Reply) -> bool:
     return reply.status in REFUSALS and (reply.status == 401 or reply.is_hidden or error is not None)
 
 
-def is_rejected(reply: Reply) -> bool:
-    """Whether the same request would be answered so again, as far as the status tells."""
-    return 300 <= reply.status < 500 and reply.status not in RETRIED
-
-
 def _flaw_of_refresh_token(value: object) -> str:
     if value is None:
         return ""
