@@ -48,7 +48,6 @@ from notary_auth._core.account import LOST_LEADERS as MAX_LOST_LEADERS
 from notary_auth._core.account import PASS_401 as UNAUTHORIZED_BACKOFF
 from notary_auth._core.account import PATIENCE as LEADER_TIMEOUT
 from notary_auth._core.account import REFUSAL_KEPT as REFUSAL_TTL
-from notary_auth._core.account import REFUSALS_KEPT as MAX_REFUSALS
 from notary_auth._core.account import REPLAYS as MAX_REPLAYS
 from notary_auth._core.account import TRIES as MAX_ATTEMPTS
 from notary_auth._core.account import WAIT_SLICE as LIVENESS_INTERVAL
@@ -405,7 +404,9 @@ def logins_led_in(context: Context) -> tuple[Flight, ...]:
 
 
 def remembered_refusals(account: Account) -> list[RememberedRefusal]:
-    return [RememberedRefusal(each.salt, each.digest, each.until, each.error) for each in account._refusals]
+    return [
+        RememberedRefusal(each.salt, each.digest, each.until, each.error) for each in account._refusals.values()
+    ]
 
 
 def lock_of(account: Account) -> AbstractContextManager[bool]:

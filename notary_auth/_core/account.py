@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 CLOUD_URL = "https://cloud.acronis.com"
 
 REFUSAL_KEPT = 300.0  # seconds for which a refused password is not sent again
-REFUSALS_KEPT = 10  # refused passwords remembered: callables may return one after the other
 PATIENCE = 60.0  # seconds that a caller waits for another one's login
 WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
 LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
@@ -174,7 +173,7 @@ class Account:
         self._takes_stored_refusals = True
         self._data_center: Origin | None = None
         self._lookup_due = True
-        self._refusals: list[_Refusal] = []  # the newest last
+        self._refusals: dict[Origin, _Refusal] = {}  # by data center, the latest
         self._is_refused = False  # whether the next token is to replace one that got a 401
         self._doubted_until = -inf  # the token has replaced such a one, and nobody has seen it work
         self._pass_401_until = -inf
@@ -385,7 +384,7 @@ class Account:
             self._data_center = data_center
             self._addresses |= {data_center}
             self._lookup_due = False
-            self._refusals = []
+            self._refusals = {}
             self._takes_stored_refusals = True
 
     # Log in
@@ -663,8 +662,8 @@ class Account:
 
     def _keep_refusal(self, refusal: _Refusal) -> None:
         with self._flights.lock:
-            kept = [each for each in self._refusals if self.now() < each.until]
-            self._refusals = [*kept, refusal][-REFUSALS_KEPT:]
+            kept = {each.data_center: each for each in self._refusals.values() if self.now() < each.until}
+            self._refusals = {**kept, refusal.data_center: refusal}
             self._takes_stored_refusals = True
 
     def _withdraw(self, answer: Answer) -> Steps[None]:
@@ -679,7 +678,7 @@ class Account:
 
     def _refusal_of(self, password: Secret, data_center: Origin | None = None) -> _Refusal | None:
         """What is remembered of this very password being refused by a data center; or, without one, for good."""
-        for refusal in self._refusals:
+        for refusal in self._refusals.values():  # replaced as a whole, never changed
             concerned = refusal.is_final if data_center is None else refusal.data_center == data_center
             if concerned and self.now() < refusal.until and refusal.digest == digest(password, refusal.salt):
                 return refusal

@@ -15,7 +15,6 @@ from tests import core
         ("LEADER_TIMEOUT", 60),
         ("LIVENESS_INTERVAL", 5),  # rule 8
         ("REFUSAL_TTL", 300),  # rule 9
-        ("MAX_REFUSALS", 10),
         ("MAX_ATTEMPTS", 3),  # rule 10
         ("RETRIED", {429, 502, 503, 504}),
         ("RETRY_AFTER_LIMIT", 60),
