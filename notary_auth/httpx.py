@@ -9,6 +9,8 @@ httpx.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import httpx
 
 from ._adapters.auth import Adapter
@@ -22,6 +24,7 @@ class NotaryAuth(HttpxAdapter, httpx.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = in_terms_of(httpx.HTTPError, globals())
+    _library: ClassVar[Any] = httpx
     _request_error = httpx.RequestError
     _control_type = control_type(httpx.Request)
     _client_types = httpx.Client, httpx.AsyncClient

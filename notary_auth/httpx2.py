@@ -9,6 +9,8 @@ httpx2.get("https://cloud.acronis.com/api/notary/v2/stored-files", auth=auth)
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from ._extras import missing_extra
 
 try:
@@ -27,6 +29,7 @@ class NotaryAuth(HttpxAdapter, httpx2.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = in_terms_of(httpx2.HTTPError, globals())
+    _library: ClassVar[Any] = httpx2
     _request_error = httpx2.RequestError
     _control_type = control_type(httpx2.Request)
     _client_types = httpx2.Client, httpx2.AsyncClient

@@ -45,6 +45,7 @@ class _Release:
 class HttpxAdapter(Adapter):
     """The auth flows of httpx and httpx2, synchronous and asynchronous."""
 
+    _library: ClassVar[Any]
     _request_error: ClassVar[type[Exception]]
     _control_type: ClassVar[Callable[..., Any]]
     _client_types: ClassVar[tuple[type, type]]  # synchronous, asynchronous
@@ -196,7 +197,7 @@ class HttpxAdapter(Adapter):
 
     def _flow(self, request: Any, response: Any, body_type: type[_OneShot]) -> Generator[Any, Any, None]:
         """A conversation in httpx's terms: yields requests to send, replies to read, steps to perform."""
-        answer = None if response is None else _answer(response)
+        answer = None if response is None else self._answer(response)
         conversation = self._account.conversation(str(request.url), answer)
         control_calls: list[Any] = []
         result: Any = None
@@ -208,7 +209,7 @@ class HttpxAdapter(Adapter):
                     _apply(step.signature, request)
                     response = yield request
                     _leave_out(control_calls, response)
-                    result = _answer(response)
+                    result = self._answer(response)
                     continue
                 if response is not None and not response.is_closed:
                     # It is going to be replayed. Those who wait must not hold what the login may need: httpx
@@ -232,6 +233,15 @@ class HttpxAdapter(Adapter):
                     result = yield step
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             conversation.close()
+
+    def _answer(self, response: Any) -> Answer:
+        request = response.request  # not the one that was yielded, if the client has followed redirects
+        return Answer(
+            response.status_code,
+            str(request.url),
+            request.headers.get("Authorization"),
+            response.status_code == 401 and _can_replay(request, self._library.ByteStream),
+        )
 
     def _refuse_repeat(self, conversation: Steps[None], request: Any) -> NoReturn:
         # Called by a control call's body, in the middle of the client's sending: whatever the conversation makes
@@ -305,50 +315,25 @@ def _apply(signature: Signature, request: Any) -> None:
         request.headers["Authorization"] = signature.authorization
 
 
-def _answer(response: Any) -> Answer:
-    request = response.request  # not the one that was yielded, if the client has followed redirects
-    return Answer(
-        response.status_code,
-        str(request.url),
-        request.headers.get("Authorization"),
-        response.status_code == 401 and _rewind(request),
-    )
-
-
-def _rewind(request: Any) -> bool:
-    """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
-    try:
-        return request.content is not None  # bytes in memory
-    except RuntimeError:  # RequestNotRead: a stream
-        stream = request.stream
+def _can_replay(request: Any, byte_stream: type) -> bool:
+    """Whether a body can be sent again whole: one in memory, or a form whose files go back to their start."""
+    stream = request.stream
+    if isinstance(stream, byte_stream):
+        return True
     if type(stream).__module__.partition(".")[0] != type(request).__module__.partition(".")[0]:
         return False  # of the user's own making, whatever it looks like
     fields = getattr(stream, "fields", None)
-    if fields is not None:  # multipart, which goes back to the start of its files by itself if they can
-        return all(_size(getattr(field, "file", b"")) is not None for field in fields)
-    # A file as content=. If it was announced in full, it began at its start.
-    content: Any = getattr(stream, "_stream", None)
-    if isinstance(content, bytes):
+    return fields is not None and all(_can_rewind(getattr(field, "file", b"")) for field in fields)
+
+
+def _can_rewind(file: Any) -> bool:
+    if isinstance(file, bytes | str):
         return True
-    # The methods of an asynchronous one would have to be awaited.
-    is_file = hasattr(content, "read") and not hasattr(content, "__aiter__")
-    if not is_file or request.headers.get("Content-Length") != str(_size(content)):
-        return False
-    content.seek(0)
-    return True
-
-
-def _size(content: Any) -> int | None:
-    """How many bytes there are from the start to the end of a file; None if it cannot go there and back."""
-    if isinstance(content, bytes | str):
-        return len(content)
     try:
-        here = content.tell()
-        size = content.seek(0, 2)
-        content.seek(here)
-    except Exception:  # noqa: BLE001  no file, one that cannot seek, or is closed: whatever a user's file raises
-        return None
-    return size if isinstance(size, int) else None
+        file.seek(file.tell())
+    except Exception:  # noqa: BLE001  no file, or a closed one: whatever a user's file raises
+        return False
+    return True
 
 
 def _leave_out(control_calls: list[Any], response: Any) -> None:
