@@ -173,20 +173,20 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = await self._sent(session, prepared, settings)
+        headers = lower(response.headers)
         body = messages.Body(family.TIMEOUT[1])
         try:
-            async for chunk in await response.iter_content(messages.PIECE):
-                goes_on = body.take(chunk)
-                del chunk  # no traceback with locals is to show it
-                if not goes_on:
-                    break
-        except niquests.exceptions.ContentDecodingError:
-            body = messages.Body()  # reads as what it is: not JSON
+            if not messages.is_encoded(headers):
+                async for chunk in await response.iter_content(messages.PIECE):
+                    goes_on = body.take(chunk)
+                    del chunk  # no traceback with locals is to show it
+                    if not goes_on:
+                        break
         except Exception as error:  # noqa: BLE001  raised again
             raise self._in_own_terms(error) from None
         finally:
             await response.close()
-        return Reply(response.status_code, lower(response.headers), bytes(body), body.is_late)
+        return Reply(response.status_code, headers, bytes(body), body.is_late)
 
     async def _sent(self, session: Any, prepared: Any, settings: dict[str, Any]) -> Any:
         try:

@@ -71,7 +71,6 @@ from notary_auth._core.steps import (
 from notary_auth._core.token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
 from notary_auth._secrets import Bearer, Document, Secret, drop_frames
 from notary_auth._wire import protocol as protocol_module
-from notary_auth._wire.messages import PIECE as CHUNK_SIZE
 from notary_auth._wire.messages import REPLY_LIMIT, Body, Reply, Request
 from notary_auth._wire.origin import Origin
 from notary_auth._wire.protocol import (

@@ -13,11 +13,8 @@ import signal
 import socket
 import threading
 import traceback
-import tracemalloc
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import brotli
@@ -329,50 +326,26 @@ def test_rule_11_control_calls_carry_none_of_the_users_headers(
         assert call.headers["accept"] == "application/json"
 
 
-COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress}
+ENCODE = {"gzip": gzip.compress, "br": brotli.compress, "x-unknown": bytes}
 
 
-@cache
-def bomb(encoding: str) -> bytes:
-    """A hundred kilobytes for a hundred megabytes."""
-    return COMPRESS[encoding](b" " * 100_000_000)
-
-
-@pytest.mark.parametrize("encoding", COMPRESS)
-def test_rule_12_a_compressed_reply_is_read_and_garbage_is_not(
+@pytest.mark.parametrize("encoding", ENCODE)
+def test_rule_12_an_encoded_reply_is_an_error_and_is_not_read(
     client: Client, notary: Sandbox, files: str, encoding: str
 ) -> None:
-    compress = COMPRESS[encoding]
+    """None was accepted, and a few hundred bytes of brotli may be 256 MiB."""
     document = json.dumps({"server_url": notary.data_center_urls[0]}).encode()
-    notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": encoding}, compress(document))
+    notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": encoding}, ENCODE[encoding](document))
+    with pytest.raises(DiscoveryError, match="has a Content-Encoding") as caught:
+        client.get(files, client.auth(notary))
+    assert isinstance(caught.value, client.error)
+    assert [call.headers["accept-encoding"] for call in notary.calls] == ["identity"]
+
+
+def test_rule_12_a_reply_that_says_identity_is_not_encoded(client: Client, notary: Sandbox, files: str) -> None:
+    document = json.dumps({"server_url": notary.data_center_urls[0]}).encode()
+    notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": "identity"}, document)
     assert client.get(files, client.auth(notary)).status_code == 200
-    for body in (b"not compressed", bomb(encoding)):
-        notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": encoding}, body)
-        with pytest.raises(DiscoveryError) as caught:
-            client.get(files, client.auth(notary))
-        assert isinstance(caught.value, client.error)
-
-
-@pytest.fixture(scope="module")
-def brotli_bomb() -> bytes:
-    """A few hundred bytes for 256 MiB, which is a thousand times what gzip can do."""
-    compressor = brotli.Compressor(quality=5, lgwin=24)
-    return b"".join([*(compressor.process(bytes(2**20)) for _ in range(256)), compressor.finish()])
-
-
-def test_rule_12_a_bomb_is_found_out_before_it_has_gone_off(
-    client: Client, notary: Sandbox, files: str, brotli_bomb: bytes
-) -> None:
-    assert len(brotli_bomb) < 1024
-    notary.faults.answer_next(LOOKUP, 200, {"Content-Encoding": "br"}, brotli_bomb)
-    auth = client.auth(notary)
-    tracemalloc.start()
-    try:
-        with pytest.raises(DiscoveryError, match="larger than 1 MiB"):
-            client.get(files, auth)
-        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
-    finally:
-        tracemalloc.stop()
 
 
 def test_rule_12_a_reply_without_end_is_not_read_to_it(client: Client, notary: Sandbox, files: str) -> None:

@@ -255,18 +255,22 @@ class HttpxAdapter(Adapter):
             # The client has followed a redirect: what counts is the platform's own reply.
             response = next((hop for hop in response.history if hop.request is control), response)
             return Reply(response.status_code, _lower(response.headers), b"")
+        headers = _lower(response.headers)
         if response.is_stream_consumed:  # by an event hook of the user's
-            return Reply(response.status_code, _lower(response.headers), response.content)
+            return Reply(response.status_code, headers, response.content)
         body = yield _Read(_detached(response), messages.Body(_read_timeout(control)))
-        return Reply(response.status_code, _lower(response.headers), self._decoded(response, body), body.is_late)
+        return Reply(response.status_code, headers, bytes(body), body.is_late)
 
     def _read(self, response: Any, body: messages.Body) -> messages.Body:
         try:
-            return body.take_all(response.iter_raw())
+            return body if messages.is_encoded(response.headers) else body.take_all(response.iter_raw())
         finally:
             response.close()
 
     async def _aread(self, response: Any, body: messages.Body) -> messages.Body:
+        if messages.is_encoded(response.headers):
+            await response.aclose()
+            return body
         chunks = response.aiter_raw()
         try:
             async for chunk in chunks:
@@ -285,16 +289,6 @@ class HttpxAdapter(Adapter):
             except self._request_error:
                 pass
         return body
-
-    def _decoded(self, response: Any, body: messages.Body) -> bytes:
-        """The body without its Content-Encoding, if it has one."""
-        if len(body) > messages.REPLY_LIMIT or "Content-Encoding" not in response.headers:
-            return bytes(body)
-        encoded = type(response)(response.status_code, headers=response.headers, content=body.pieces())
-        try:
-            return bytes(messages.Body().take_all(encoded.iter_bytes()))
-        except self._request_error:
-            return b""  # reads as what it is: not JSON
 
 
 def _check_client(client: object, kind: type) -> None:

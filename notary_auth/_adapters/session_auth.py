@@ -292,16 +292,16 @@ class RequestsAdapter(SessionAdapter):
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = self._sent(session, prepared, settings)
+        headers = lower(response.headers)
         body = messages.Body(TIMEOUT[1])
         try:
-            body.take_all(response.iter_content(messages.PIECE))
-        except self._library.exceptions.ContentDecodingError:
-            body = messages.Body()  # reads as what it is: not JSON
+            if not messages.is_encoded(headers):
+                body.take_all(response.iter_content(messages.PIECE))
         except Exception as error:  # noqa: BLE001  raised again
             raise self._in_own_terms(error) from None
         finally:
             response.close()
-        return Reply(response.status_code, lower(response.headers), bytes(body), body.is_late)
+        return Reply(response.status_code, headers, bytes(body), body.is_late)
 
     def _sent(self, session: Any, prepared: Any, settings: dict[str, Any]) -> Any:
         try:

@@ -1,15 +1,14 @@
 """A control request, the response to it, and the response's body as it comes in. Data only."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
-REPLY_LIMIT = 1024 * 1024  # bytes, decoded
+REPLY_LIMIT = 1024 * 1024  # bytes
 
-# What is read and decoded at once. Small, for two reasons: requests shows a piece when it is full, and each of its
-# bytes may take a read time-out; and a few bytes of brotli can be 16 MiB. (Pieces of one byte would take 20 ms of
-# processor time for a token.)
+# requests hands a piece on when it is full, and each of its bytes may take a read time-out. (Pieces of one byte
+# would take 20 ms of processor time for a token.)
 PIECE = 16
 
 
@@ -29,7 +28,7 @@ class Request:
 
 
 class Reply(NamedTuple):
-    """The platform's reply to a control call; `body` is decoded, and cut soon after `REPLY_LIMIT`."""
+    """The platform's reply to a control call; `body` is cut soon after `REPLY_LIMIT`."""
 
     status: int
     headers: Mapping[str, str]  # looked up by lower-case names
@@ -39,6 +38,11 @@ class Reply(NamedTuple):
 
     def __repr__(self) -> str:  # the body has the token in it
         return f"<Reply {self.status}, {len(self.body)} bytes>"
+
+
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a reply with these headers (by lower-case names) has an encoded body, which is not read."""
+    return headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
 class Body:
@@ -64,13 +68,6 @@ class Body:
     def take_all(self, chunks: Iterable[bytes]) -> "Body":
         all(map(self.take, chunks))  # no variable ever holds a chunk
         return self
-
-    def pieces(self) -> Iterator[bytes]:
-        """What there is, piece by piece."""
-        return (bytes(self._bytes[start : start + PIECE]) for start in range(0, len(self._bytes), PIECE))
-
-    def __len__(self) -> int:
-        return len(self._bytes)
 
     def __bytes__(self) -> bytes:
         return bytes(self._bytes)

@@ -20,7 +20,7 @@ from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
 from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
 
-from .messages import REPLY_LIMIT, Reply, Request
+from .messages import REPLY_LIMIT, Reply, Request, is_encoded
 from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
@@ -32,7 +32,11 @@ RETRIED = frozenset({429, 502, 503, 504})
 REFUSALS = frozenset({400, 401, 403})
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
-_HEADERS = {"Accept": "application/json", "User-Agent": f"notary-auth/{__version__}"}
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"notary-auth/{__version__}",
+}
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
 _SHOWN = 200  # characters of what the platform says that are worth showing
@@ -296,6 +300,8 @@ def _parsed_date(value: str | None) -> float | None:
 
 def _read_object(reply: Reply) -> tuple[Document | None, str]:
     """The JSON object in the reply; or None, and what is wrong."""
+    if is_encoded(reply.headers):
+        return None, "has a Content-Encoding, which was not accepted"
     if len(reply.body) > REPLY_LIMIT:
         return None, "is larger than 1 MiB"
     if reply.is_late:

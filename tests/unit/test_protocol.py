@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.core import (
-    CHUNK_SIZE,
     REPLY_LIMIT,
     Bearer,
     Body,
@@ -37,15 +36,6 @@ def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
     assert not body.take(b"y")
     assert bytes(body) == b"x" * REPLY_LIMIT + b"y"
     assert not body.is_late
-
-
-def test_a_body_comes_in_small_pieces() -> None:
-    body = Body()
-    body.take(bytes(range(256)) * 9)
-    assert [len(piece) for piece in body.pieces()] == [CHUNK_SIZE] * 144
-    assert b"".join(body.pieces()) == bytes(body)
-    assert len(body) == 256 * 9
-    assert list(Body().pieces()) == []
 
 
 def test_the_frames_of_a_clients_error_are_dropped_wherever_they_are() -> None:
