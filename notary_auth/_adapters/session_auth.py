@@ -141,25 +141,16 @@ class SessionAdapter(Adapter):
 
     def _apply(self, signature: Signature, request: Any) -> None:
         if signature.origin is not None:
-            url = request.url or ""
-            # The jar's cookies are for the host the request was addressed to; the user's own header stays.
-            from_jar = self._jar_cookies(request)
+            request.url = signature.origin.readdress(request.url or "")
             request.headers.pop("Host", None)
-            request.url = signature.origin.readdress(url)
-            if from_jar is not None and request.headers.get("Cookie") == from_jar:
-                del request.headers["Cookie"]
-                request.prepare_cookies(request._cookies)
+            # Cookies are for the host that the request was addressed to. The jar fills in the new host's: requests
+            # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
+            request.headers.pop("Cookie", None)
+            jar = getattr(request, "_cookies", None)
+            if jar is not None:
+                request.prepare_cookies(jar)
         if signature.authorization is not None:
             request.headers["Authorization"] = signature.authorization
-
-    def _jar_cookies(self, request: Any) -> str | None:
-        """The `Cookie` header that the request's jar makes for its present URL."""
-        if "Cookie" not in request.headers or request._cookies is None:
-            return None
-        bare = request.copy()
-        del bare.headers["Cookie"]
-        cookies: str | None = self._library.cookies.get_cookie_header(request._cookies, bare)
-        return cookies
 
     def _prepared(self, request: Request) -> Any:
         """A control call. Prepared without a session: no netrc, and none of its headers, cookies and auth."""
