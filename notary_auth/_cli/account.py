@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from typing import NamedTuple
 
 import requests
 
@@ -20,25 +21,58 @@ from notary_auth.stores import users_store
 
 KEYRING_SERVICE = "notary-auth"
 
-#: Exit statuses, the most special error first.
-STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (errors.CredentialsRefused, 3),
-    (errors.TotpRequired, 4),
-    (errors.DiscoveryError, 5),
-    (errors.LoginError, 6),
-    (errors.LogoutError, 6),
-    (requests.RequestException, 7),
-)
 
-SENTENCES: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.ProxyError, "the proxy on the way to {} failed: look at HTTPS_PROXY"),
-    (
+class Ending(NamedTuple):
+    """What a command says of an error, and ends with."""
+
+    kind: type[Exception]
+    status: int  # of the process
+    advice: str
+    sentence: str = ""  # for the host and the error's class; empty: the error's own text is fit for users
+
+
+NETWORK = "Look at the network, at firewalls, and at HTTPS_PROXY."
+
+#: The most special error first.
+ENDINGS = (
+    Ending(errors.CredentialsRefused, 3, "Check user name and password. Further failures lock the account."),
+    Ending(
+        errors.TotpRequired,
+        4,
+        "Run it in a terminal, where the code is asked for, and look at the clock of your phone.",
+    ),
+    Ending(
+        errors.DiscoveryError,
+        5,
+        "Is --cloud-url the cloud's URL? Does a proxy or a firewall answer in its place?",
+    ),
+    Ending(
+        errors.LoginError, 6, "Try again later. If it stays, ask the platform's support, with the words above."
+    ),
+    Ending(errors.LogoutError, 6, "Try again later."),
+    Ending(errors.NotaryAuthError, 1, ""),
+    Ending(
+        requests.exceptions.ProxyError,
+        7,
+        "Look at HTTPS_PROXY and NO_PROXY.",
+        "the proxy on the way to {} failed: look at HTTPS_PROXY",
+    ),
+    Ending(
         requests.exceptions.SSLError,
+        7,
+        "Look at the clock, and at REQUESTS_CA_BUNDLE if a proxy opens the traffic.",
         "no TLS with {}, or its certificate is not trusted: look at the clock, and at REQUESTS_CA_BUNDLE",
     ),
-    (requests.exceptions.Timeout, "{} did not answer in time"),
-    (requests.exceptions.ConnectionError, "cannot connect to {}"),
+    Ending(requests.exceptions.Timeout, 7, NETWORK, "{} did not answer in time"),
+    Ending(requests.exceptions.ConnectionError, 7, NETWORK, "cannot connect to {}"),
+    Ending(requests.RequestException, 7, NETWORK, "the request to {} failed: {}"),
+    Ending(OSError, 1, "Look at REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."),
+    Ending(Exception, 1, ""),
 )
+
+
+def ending_of(error: Exception) -> Ending:
+    return next(ending for ending in ENDINGS if isinstance(error, ending.kind))
 
 
 class Unusable(Exception):
@@ -73,19 +107,19 @@ def status_of(error: Exception) -> int:
         return 2
     if isinstance(error, errors.LogoutError) and isinstance(error.__cause__, requests.RequestException):
         return 7
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), 1)
+    return ending_of(error).status
 
 
 def sentence(error: Exception) -> str:
     """What went wrong in one line, without the inner workings of an HTTP client."""
     if isinstance(error.__cause__, Unusable):
         return str(error.__cause__)
-    if isinstance(error, errors.NotaryAuthError | Unusable) or not isinstance(error, requests.RequestException):
+    said = ending_of(error).sentence
+    if not said:
         return str(error)
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
-    known = next((text for kind, text in SENTENCES if isinstance(error, kind)), None)
-    return (known or f"the request to {{}} failed: {type(error).__name__}").format(where)
+    return said.format(where, type(error).__name__)
 
 
 def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_tokens: bool = True) -> NotaryAuth:

@@ -19,7 +19,7 @@ from notary_auth._adapters.session_auth import TIMEOUT
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth
 
-from .account import Unusable, arrive, auth_of, complain, sentence, status_of
+from .account import Unusable, arrive, auth_of, complain, ending_of, sentence, status_of
 
 CLOCK_TOLERANCE = 30.0  # seconds that clocks may differ without a word
 
@@ -38,21 +38,6 @@ class _Failed(Exception):
     def __init__(self, said: str, advice: str, status: int) -> None:
         super().__init__(said)
         self.said, self.advice, self.status = said, advice, status
-
-
-ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (errors.CredentialsRefused, "Check user name and password. Further failures lock the account."),
-    (
-        errors.TotpRequired,
-        "Run it in a terminal, where the code is asked for, and look at the clock of your phone.",
-    ),
-    (errors.DiscoveryError, "Is --cloud-url the cloud's URL? Does a proxy or a firewall answer in its place?"),
-    (errors.LoginError, "Try again later. If it stays, ask the platform's support, with the words above."),
-    (requests.exceptions.ProxyError, "Look at HTTPS_PROXY and NO_PROXY."),
-    (requests.exceptions.SSLError, "Look at the clock, and at REQUESTS_CA_BUNDLE if a proxy opens the traffic."),
-    (requests.exceptions.RequestException, "Look at the network, at firewalls, and at HTTPS_PROXY."),
-    (OSError, "Look at REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."),
-)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,8 +92,7 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
             yield Step(name, False, failure.said, failure.advice, failure.status)
             return
         except (errors.NotaryAuthError, OSError) as error:  # such as requests' own
-            is_usage = isinstance(error.__cause__, Unusable)
-            advice = "" if is_usage else next((text for kind, text in ADVICE if isinstance(error, kind)), "")
+            advice = "" if isinstance(error.__cause__, Unusable) else ending_of(error).advice
             yield Step(name, False, sentence(error), advice, status_of(error))
             return
         yield Step(name, True, said)
