@@ -18,9 +18,9 @@ from yarl import URL
 
 from notary_auth._adapters.auth import Adapter
 from notary_auth._adapters.drivers import aperform
-from notary_auth._core.steps import Answer, Forward, Send, Signature
-from notary_auth._wire.messages import Body, Reply, Request
-from notary_auth.errors import in_terms_of
+from notary_auth._core.steps import Forward, Received, SendControl, Signature
+from notary_auth._wire.messages import Body, ControlRequest, ControlResponse
+from notary_auth.errors import client_errors
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a control call
 
@@ -28,7 +28,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a
 class NotaryAuth(Adapter):
     """An Account in the hands of aiohttp, which knows no auth objects: so this sends the request."""
 
-    _errors = in_terms_of(aiohttp.ClientError, globals())
+    _errors = client_errors(aiohttp.ClientError, globals())
 
     async def request(
         self, session: aiohttp.ClientSession, method: str, url: str, **options: Any
@@ -51,7 +51,7 @@ class NotaryAuth(Adapter):
                         response.release()
                     response = await _forward(session, method, url, options, step.signature)
                     result = _answer(response, options)
-                elif isinstance(step, Send):
+                elif isinstance(step, SendControl):
                     try:
                         result = await _send(session, step.request)
                     except aiohttp.ClientError as network_error:
@@ -76,14 +76,14 @@ async def _forward(
     return await session.request(method, url, **{**options, "headers": headers, "allow_redirects": False})
 
 
-def _answer(response: aiohttp.ClientResponse, options: dict[str, Any]) -> Answer:
+def _answer(response: aiohttp.ClientResponse, options: dict[str, Any]) -> Received:
     """What the conversation needs to know of an answer. A file or a generator is not sent twice."""
     is_replayable = isinstance(options.get("data"), bytes | str | dict | None)
     header = response.request_info.headers.get("Authorization")
-    return Answer(response.status, str(response.request_info.url), header, is_replayable)
+    return Received(response.status, str(response.request_info.url), header, is_replayable)
 
 
-async def _send(session: aiohttp.ClientSession, request: Request) -> Reply:
+async def _send(session: aiohttp.ClientSession, request: ControlRequest) -> ControlResponse:
     """A control call: never redirected, and read no further than it takes to see that it is too large."""
     async with session.request(
         request.method,
@@ -98,4 +98,4 @@ async def _send(session: aiohttp.ClientSession, request: Request) -> Reply:
             if not body.take(chunk):
                 break
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status, headers, bytes(body))
+        return ControlResponse(response.status, headers, bytes(body))

@@ -21,14 +21,14 @@ from notary_auth import Account, DiscoveryError, LoginError, NotaryAuthError
 from tests.clients import CLIENTS
 from tests.core import (
     CLOUD,
-    Answer,
     Call,
+    ControlResponse,
     Forward,
     Origin,
-    Reply,
-    Send,
+    Received,
+    SendControl,
     Sleep,
-    Wait,
+    WaitForLogin,
     current_login,
     steps_of,
     token_of,
@@ -55,23 +55,23 @@ def replies(data: bytes) -> None:
     try:
         while True:
             match steps.send(result):
-                case Send(request):
+                case SendControl(request):
                     sent += 1
                     assert sent <= 12, "asks again and again"
                     if request.method == "POST":
                         home = Origin.of(request.url)
                         assert home is not None
                         assert home.is_secure
-                    result = left.pop(0) if left else Reply(500, {}, b"")
+                    result = left.pop(0) if left else ControlResponse(500, {}, b"")
                 case Sleep(seconds):
                     assert 0 <= seconds <= 60
                 case Call(function):
                     result = function()
-                case Wait():
+                case WaitForLogin():
                     raise AssertionError("waits for nobody")
                 case Forward(signature):
                     _check_token(account)
-                    result = Answer(
+                    result = Received(
                         200, f"{signature.origin or account.cloud_url}/x", signature.authorization, True
                     )
     except StopIteration:
@@ -81,7 +81,7 @@ def replies(data: bytes) -> None:
     assert current_login(account) is None
 
 
-def _reply(part: bytes) -> Reply:
+def _reply(part: bytes) -> ControlResponse:
     status = STATUSES[part[0] % len(STATUSES)] if part else 200
     head, _, body = part[1:].partition(b"\n")
     headers: dict[str, str] = {}
@@ -89,7 +89,7 @@ def _reply(part: bytes) -> Reply:
         document = json.loads(head)
         if isinstance(document, dict):
             headers = {name.lower(): value for name, value in document.items() if isinstance(value, str)}
-    return Reply(status, headers, body)
+    return ControlResponse(status, headers, body)
 
 
 def _check_token(account: Account) -> None:

@@ -84,7 +84,7 @@ class _BearerBytes(bytes):
         return self
 
 
-def drop_frames(error: BaseException) -> None:
+def strip_tracebacks(error: BaseException) -> None:
     """Take the tracebacks from an error of a client's, its causes, contexts, and what it wraps: the locals of its
     frames have the request in them, and a login's with it."""
     left: list[object] = [error]

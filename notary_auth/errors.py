@@ -1,7 +1,7 @@
 """What can go wrong, and how it is told in a client's own terms.
 
 One small hierarchy. An adapter raises each of these as a class that is also its client's own error, so that
-``except requests.RequestException`` and ``except httpx.HTTPError`` go on working (`in_terms_of`).
+``except requests.RequestException`` and ``except httpx.HTTPError`` go on working (`client_errors`).
 Nothing in an error's text or attributes is ever a password, a code or a token.
 """
 
@@ -38,7 +38,7 @@ class NotaryAuthError(Exception):
         self.error_description = error_description
         self.url = url
 
-    def retold(self, kind: type[Error]) -> Error:
+    def as_type(self, kind: type[Error]) -> Error:
         """The same failure as a new error of another class: without traceback, cause or context."""
         return kind(str(self.args[0]), **self.details())
 
@@ -91,7 +91,7 @@ KINDS: tuple[type[NotaryAuthError], ...] = (
 )
 
 
-def in_terms_of(
+def client_errors(
     client_error: type[Exception], namespace: dict[str, Any]
 ) -> dict[type[NotaryAuthError], type[NotaryAuthError]]:
     """Each error of ours once more, as a subclass of `client_error` as well.

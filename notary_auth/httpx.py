@@ -15,7 +15,7 @@ import httpx
 
 from ._adapters.auth import Adapter
 from ._adapters.httpx_auth import HttpxAdapter, control_type
-from .errors import in_terms_of
+from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
@@ -23,7 +23,7 @@ __all__ = ["NotaryAuth"]
 class NotaryAuth(HttpxAdapter, httpx.Auth):
     __doc__ = Adapter.__doc__
 
-    _errors = in_terms_of(httpx.HTTPError, globals())
+    _errors = client_errors(httpx.HTTPError, globals())
     _library: ClassVar[Any] = httpx
     _request_error = httpx.RequestError
     _control_type = control_type(httpx.Request)

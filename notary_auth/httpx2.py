@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
 
 from ._adapters.auth import Adapter
 from ._adapters.httpx_auth import HttpxAdapter, control_type
-from .errors import in_terms_of
+from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
@@ -28,7 +28,7 @@ __all__ = ["NotaryAuth"]
 class NotaryAuth(HttpxAdapter, httpx2.Auth):
     __doc__ = Adapter.__doc__
 
-    _errors = in_terms_of(httpx2.HTTPError, globals())
+    _errors = client_errors(httpx2.HTTPError, globals())
     _library: ClassVar[Any] = httpx2
     _request_error = httpx2.RequestError
     _control_type = control_type(httpx2.Request)

@@ -44,10 +44,10 @@ from ._adapters.session_auth import (
     no_hook,
 )
 from ._core.account import Account
-from ._core.steps import Answer, Send, Signature, Step, Steps
+from ._core.steps import Received, SendControl, Signature, Step, Steps
 from ._wire import messages
-from ._wire.messages import Reply, Request
-from .errors import in_terms_of
+from ._wire.messages import ControlRequest, ControlResponse
+from .errors import client_errors
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
 
@@ -75,7 +75,7 @@ class _SessionHook(Hook):
 class NotaryAuth(RequestsAdapter, AuthBase):
     __doc__ = SessionAdapter.__doc__
 
-    _errors = in_terms_of(niquests.RequestException, globals())
+    _errors = client_errors(niquests.RequestException, globals())
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
     _hook_type = _SessionHook
@@ -105,8 +105,8 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.AsyncSession
 
-    def _adopt(self, account: Account) -> None:
-        super()._adopt(account)
+    def _bind(self, account: Account) -> None:
+        super()._bind(account)
         self._hook = _AsyncHook(_look, self)
 
     @_to_be_awaited
@@ -152,7 +152,7 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         await self._proceed(self._account.farewell())
 
     async def _proceed(
-        self, conversation: Steps[None], result: Answer | None = None, request: Any = None, refused: Any = None
+        self, conversation: Steps[None], result: Received | None = None, request: Any = None, refused: Any = None
     ) -> Signature | None:
         """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
         steps = self._steps(conversation, result, request, refused)
@@ -161,15 +161,15 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
     async def _do(self, action: Step | Release) -> Any:
         if isinstance(action, Release):
             return await _release(action.response)
-        return await (self._control(action.request) if isinstance(action, Send) else aperform(action))
+        return await (self._control(action.request) if isinstance(action, SendControl) else aperform(action))
 
-    async def _control(self, request: Request) -> Reply:
+    async def _control(self, request: ControlRequest) -> ControlResponse:
         if self._session is not None:
             return await self._send(self._session, request)
         async with niquests.AsyncSession() as session:
             return await self._send(session, request)
 
-    async def _send(self, session: Any, request: Request) -> Reply:
+    async def _send(self, session: Any, request: ControlRequest) -> ControlResponse:
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = await self._sent(session, prepared, settings)
@@ -177,7 +177,7 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         body = messages.Body(family.TIMEOUT[1])
         try:
             if not messages.is_encoded(headers):
-                async for chunk in await response.iter_content(messages.PIECE):
+                async for chunk in await response.iter_content(messages.CHUNK_SIZE):
                     goes_on = body.take(chunk)
                     del chunk  # no traceback with locals is to show it
                     if not goes_on:
@@ -186,7 +186,7 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
             raise self._in_own_terms(error) from None
         finally:
             await response.close()
-        return Reply(response.status_code, headers, bytes(body), body.is_late)
+        return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
 
     async def _sent(self, session: Any, prepared: Any, settings: dict[str, Any]) -> Any:
         try:
@@ -195,10 +195,10 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
             raised = self._without_secrets(error, prepared)
         raise raised
 
-    async def _answer(self, response: Any) -> Answer:
+    async def _answer(self, response: Any) -> Received:
         request = response.request
         replayable = response.status_code == 401 and await self._rewind(request)
-        return Answer(response.status_code, request.url or "", authorization_of(request), replayable)
+        return Received(response.status_code, request.url or "", authorization_of(request), replayable)
 
     async def _rewind(self, request: Any) -> bool:
         """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""

@@ -15,7 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from ._adapters.session_auth import RequestsAdapter, SessionAdapter
-from .errors import in_terms_of
+from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
@@ -23,7 +23,7 @@ __all__ = ["NotaryAuth"]
 class NotaryAuth(RequestsAdapter, AuthBase):
     __doc__ = SessionAdapter.__doc__
 
-    _errors = in_terms_of(requests.RequestException, globals())
+    _errors = client_errors(requests.RequestException, globals())
     _library: ClassVar[Any] = requests
     _session_type: ClassVar[type] = requests.Session
 

@@ -35,43 +35,45 @@ from notary_auth import Account, CredentialsRefused, NotaryAuthError
 from notary_auth import _extras as extras_module
 from notary_auth._adapters import session_auth as session_module
 from notary_auth._adapters.auth import Adapter
-from notary_auth._adapters.drivers import _TaskBell as TaskBell
-from notary_auth._adapters.drivers import _ThreadBell as ThreadBell
-from notary_auth._adapters.drivers import _TrioBell as TrioBell
+from notary_auth._adapters.drivers import _TaskWaker as TaskWaker
+from notary_auth._adapters.drivers import _ThreadWaker as ThreadWaker
+from notary_auth._adapters.drivers import _TrioWaker as TrioWaker
 from notary_auth._adapters.drivers import aperform, perform
 from notary_auth._core import account as account_module
 from notary_auth._core import seal as seal_module
 from notary_auth._core import shared_tokens as store_module
 from notary_auth._core import token as token_module
-from notary_auth._core.account import FLEET_PATIENCE as STORE_LOCK_TIMEOUT
-from notary_auth._core.account import LOST_LEADERS as MAX_LOST_LEADERS
-from notary_auth._core.account import PASS_401 as UNAUTHORIZED_BACKOFF
-from notary_auth._core.account import PATIENCE as LEADER_TIMEOUT
-from notary_auth._core.account import REFUSAL_KEPT as REFUSAL_TTL
-from notary_auth._core.account import REPLAYS as MAX_REPLAYS
-from notary_auth._core.account import TRIES as MAX_ATTEMPTS
-from notary_auth._core.account import WAIT_SLICE as LIVENESS_INTERVAL
-from notary_auth._core.account import WARNED_ORIGINS as MAX_WARNED_ORIGINS
+from notary_auth._core.account import (
+    LEADER_TIMEOUT,
+    LIVENESS_INTERVAL,
+    MAX_ATTEMPTS,
+    MAX_LOST_LEADERS,
+    MAX_REPLAYS,
+    MAX_WARNED_ORIGINS,
+    REFUSAL_TTL,
+    STORE_LOCK_TIMEOUT,
+    UNAUTHORIZED_BACKOFF,
+)
 from notary_auth._core.caller import Caller, current_caller, leading
 from notary_auth._core.seal import RecordError, Seal
-from notary_auth._core.shared_tokens import LEASE, REFRESH_TOKEN_KEPT, REFUSAL_SLACK, TOKEN_KEPT
-from notary_auth._core.single_flight import Flight, Flights
+from notary_auth._core.shared_tokens import LEASE, REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL
+from notary_auth._core.single_flight import Login, SingleFlight
 from notary_auth._core.steps import (
     UNSIGNED,
-    Answer,
     Call,
     Forward,
-    Send,
+    Received,
+    SendControl,
     Signature,
     Sleep,
     Step,
     Steps,
-    Wait,
+    WaitForLogin,
 )
 from notary_auth._core.token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
-from notary_auth._secrets import Bearer, Document, Secret, drop_frames
+from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
-from notary_auth._wire.messages import REPLY_LIMIT, Body, Reply, Request
+from notary_auth._wire.messages import REPLY_LIMIT, Body, ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth._wire.protocol import (
     RETRIED,
@@ -125,16 +127,16 @@ def clock_of(account: Account) -> Clock:
     return found_clock
 
 
-def reply(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> Reply:
+def reply(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> ControlResponse:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return Reply(status, dict(headers or {}), body)
+    return ControlResponse(status, dict(headers or {}), body)
 
 
-def found(server_url: object = HOME) -> Reply:
+def found(server_url: object = HOME) -> ControlResponse:
     return reply(200, {"login": "JohnSmith", "id": 0, "server_url": server_url})
 
 
-def granted(token: str = "token-1", lifetime: float | None = 7200, **fields: object) -> Reply:
+def granted(token: str = "token-1", lifetime: float | None = 7200, **fields: object) -> ControlResponse:
     document: dict[str, object] = {"access_token": token, "token_type": "bearer"}
     if lifetime is not None:
         document["expires_in"] = lifetime
@@ -144,7 +146,7 @@ def granted(token: str = "token-1", lifetime: float | None = 7200, **fields: obj
 
 def refused(
     error: str = "access_denied", description: str = "Wrong login or password", status: int = 401
-) -> Reply:
+) -> ControlResponse:
     return reply(status, {"error": error, "error_description": description})
 
 
@@ -154,7 +156,7 @@ class Conversation:
 
     steps: Steps[None]
     context: Context = field(default_factory=copy_context)  # each caller is a task of its own
-    sent: list[Request] = field(default_factory=list)
+    sent: list[ControlRequest] = field(default_factory=list)
     signatures: list[Signature] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     step: Step | None = None
@@ -173,7 +175,7 @@ class Conversation:
             self.step = None
             self.error = error
         match self.step:
-            case Send(request):
+            case SendControl(request):
                 self.sent.append(request)
             case Forward(signature):
                 self.signatures.append(signature)
@@ -206,7 +208,7 @@ class Conversation:
         step = self.step
         while step is not None:
             match step:
-                case Send(request):
+                case SendControl(request):
                     assert left, f"unexpected control call: {request}"
                     step = self.send(left.pop(0))
                 case Forward(signature):
@@ -215,17 +217,17 @@ class Conversation:
                     step = self.send(None)
                 case Call(function):
                     step = self.send(function())
-                case Wait():
+                case WaitForLogin():
                     raise AssertionError("has to wait for another caller")
         assert not left, f"not asked for: {left}"
         return self
 
-    def answer_to(self, signature: Signature, result: Any) -> Answer:
+    def answer_to(self, signature: Signature, result: Any) -> Received:
         """What a request with this signature is answered with; an int stands for a status."""
-        if isinstance(result, Answer):
+        if isinstance(result, Received):
             return result
         url = f"{signature.origin or HOME}{FILES}"
-        return Answer(result, url, signature.authorization, replayable=True)
+        return Received(result, url, signature.authorization, replayable=True)
 
     @property
     def authorizations(self) -> list[str | None]:
@@ -237,7 +239,7 @@ class Conversation:
         return [urlsplit(request.url).path for request in self.sent]
 
 
-def steps_of(account: Account, url: str, answer: Answer | None = None) -> Steps[None]:
+def steps_of(account: Account, url: str, answer: Received | None = None) -> Steps[None]:
     """The steps of a request; with `answer`, of one that was sent before and answered so."""
     return account.conversation(url, answer)
 
@@ -245,7 +247,7 @@ def steps_of(account: Account, url: str, answer: Answer | None = None) -> Steps[
 def begin(
     account: Account,
     url: str = CLOUD + FILES,
-    answer: Answer | None = None,
+    answer: Received | None = None,
     *,
     context: Context | None = None,
 ) -> Conversation:
@@ -274,7 +276,7 @@ def cached_signature(account: Account, url: str) -> Signature | None:
 
 
 def complete(
-    account: Account, *results: Any, url: str = CLOUD + FILES, answer: Answer | None = None
+    account: Account, *results: Any, url: str = CLOUD + FILES, answer: Received | None = None
 ) -> Conversation:
     """A request's whole conversation. Raises its error, if it ends in one."""
     conversation = begin(account, url, answer).go_on(*results)
@@ -290,8 +292,8 @@ def logged_in(**arguments: Any) -> Account:
     return account
 
 
-def answered(status: int, token: str | None, url: str = HOME + FILES, replayable: bool = True) -> Answer:
-    return Answer(status, url, token and f"Bearer {token}", replayable)
+def answered(status: int, token: str | None, url: str = HOME + FILES, replayable: bool = True) -> Received:
+    return Received(status, url, token and f"Bearer {token}", replayable)
 
 
 # The inside of an account
@@ -364,19 +366,19 @@ def lookup_is_due(account: Account) -> bool:
     return account._lookup_due
 
 
-def current_login(account: Account) -> Flight | None:
+def current_login(account: Account) -> Login | None:
     """The login that is under way, whoever leads it."""
     return account._flights._runway.flight
 
 
-def places_that_wait(login: Flight) -> int:
+def places_that_wait(login: Login) -> int:
     """In how many places somebody waits for a login: all threads are one, each event loop is one."""
     return len(login._bells)
 
 
-def tasks_that_wait(login: Flight) -> int:
+def tasks_that_wait(login: Login) -> int:
     """How many tasks of asyncio loops wait for a login."""
-    return sum(len(bell._waiting) for bell in login._bells.values() if isinstance(bell, TaskBell))
+    return sum(len(bell._waiting) for bell in login._bells.values() if isinstance(bell, TaskWaker))
 
 
 def callers_that_wait(account: Account) -> int:
@@ -385,9 +387,9 @@ def callers_that_wait(account: Account) -> int:
     if login is None:
         return 0
     bells = list(login._bells.values())
-    waits = [frame for frame in sys._current_frames().values() if frame.f_code is ThreadBell.wait.__code__]
+    waits = [frame for frame in sys._current_frames().values() if frame.f_code is ThreadWaker.wait.__code__]
     threads = sum(any(frame.f_locals["self"] is bell for bell in bells) for frame in waits)
-    in_trio = [bell._event.statistics().tasks_waiting for bell in bells if isinstance(bell, TrioBell)]
+    in_trio = [bell._event.statistics().tasks_waiting for bell in bells if isinstance(bell, TrioWaker)]
     return threads + tasks_that_wait(login) + sum(in_trio)
 
 
@@ -397,7 +399,7 @@ def somebody_waits(account: Account) -> bool:
     return login is not None and places_that_wait(login) > 0
 
 
-def logins_led_in(context: Context) -> tuple[Flight, ...]:
+def logins_led_in(context: Context) -> tuple[Login, ...]:
     """The logins that whatever runs in this context is a part of (rule 8)."""
     return context.run(leading.get)
 
@@ -525,7 +527,7 @@ def interrupt_sealing(patch: Patch) -> None:
 
 def forbid_locks_without_store(patch: Patch) -> None:
     """Let accounts that have no store fail if they take a lock that they share with others."""
-    patch.setattr(store_module.NO_TURN, "_ending", None)
+    patch.setattr(store_module.NO_TRANSACTION, "_ending", None)
 
 
 def forget_every_refusal(patch: Patch) -> None:
@@ -534,7 +536,7 @@ def forget_every_refusal(patch: Patch) -> None:
 
 
 def look_after_leaders_every(patch: Patch, seconds: float) -> None:
-    patch.setattr(account_module, "WAIT_SLICE", seconds)
+    patch.setattr(account_module, "LIVENESS_INTERVAL", seconds)
 
 
 def shorten_store_lock_timeout(seconds: float) -> None:
@@ -544,7 +546,7 @@ def shorten_store_lock_timeout(seconds: float) -> None:
 
 def warn_of_origins(patch: Patch, count: int) -> None:
     """Remember no more foreign origins than that."""
-    patch.setattr(account_module, "WARNED_ORIGINS", count)
+    patch.setattr(account_module, "MAX_WARNED_ORIGINS", count)
 
 
 def set_control_timeout(patch: Patch, connect: float, read: float) -> None:

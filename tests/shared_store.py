@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from notary_auth import Account
 
-from .core import Request, clock_of, new_account, set_clock
+from .core import ControlRequest, clock_of, new_account, set_clock
 
 OFFLINE = {"offline_access": True}
 
@@ -87,7 +87,7 @@ class Processes:
         return self.store
 
 
-def form_of(request: Request) -> dict[str, str]:
+def form_of(request: ControlRequest) -> dict[str, str]:
     """The fields of a control request's form."""
     assert request.body is not None
     return dict(parse_qsl(request.body.decode()))

@@ -23,7 +23,17 @@ from notary_auth import DiscoveryError, LoginError, NotaryAuthError
 
 from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, reset, say_nothing, send
 from .clients import Client
-from .core import RETRIED, Reply, begin, complete, found, granted, new_account, set_control_timeout, shorten_pauses
+from .core import (
+    RETRIED,
+    ControlResponse,
+    begin,
+    complete,
+    found,
+    granted,
+    new_account,
+    set_control_timeout,
+    shorten_pauses,
+)
 from .fault_table import documented
 from .leaks import chain, leaks, shown_by
 
@@ -222,11 +232,11 @@ def observe_on_the_core(fault: Fault, path: str) -> Observed:
     return Observed(conversation.error, tries)
 
 
-def _parsed(answer: bytes) -> Reply:
+def _parsed(answer: bytes) -> ControlResponse:
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Reply(int(status.split()[1]), headers, body)
+    return ControlResponse(int(status.split()[1]), headers, body)
 
 
 @pytest.mark.parametrize(("fault", "path"), cases(on_sockets=True))

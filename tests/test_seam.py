@@ -109,7 +109,7 @@ def test_no_test_reaches_inside_of_the_library(path: Path) -> None:
         "import notary_auth._core.account",
         "from .core import account_module",
         "class Mine(MemoryStore):\n    def load(self, name):\n        return self._records[name]",
-        'monkeypatch.setattr("notary_auth._core.account.PATIENCE", 1)',
+        'monkeypatch.setattr("notary_auth._core.account.LEADER_TIMEOUT", 1)',
         'monkeypatch.setattr("notary_auth.stores._MemoryLock.release", 1)',
         'setattr(auth, "_session", None)',
         'vars(account)["_flights"]',

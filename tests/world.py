@@ -33,19 +33,19 @@ from .core import (
     MAX_REPLAYS,
     NEW_HOME,
     REFUSAL_TTL,
-    Answer,
     Call,
     Caller,
-    Flight,
+    ControlResponse,
     Forward,
+    Login,
     Origin,
-    Reply,
-    Send,
+    Received,
+    SendControl,
     Signature,
     Sleep,
     Step,
     Steps,
-    Wait,
+    WaitForLogin,
     calling_as,
     clock_of,
     current_login,
@@ -107,8 +107,8 @@ class Person:
         self.since = 0.0  # when the step was yielded
         self.led_since = 0.0  # when it began to make control calls
         self.sends = self.forwards = 0
-        self.lost: set[Flight] = set()  # that it has waited for since its last request
-        self.waited: Flight | None = None
+        self.lost: set[Login] = set()  # that it has waited for since its last request
+        self.waited: Login | None = None
         self._context = copy_context() if outer is None else outer._context
         self._world = world
         self._split = split  # as requests does it: the answer opens a conversation of its own
@@ -116,7 +116,7 @@ class Person:
 
     @property
     def is_waiting(self) -> bool:
-        return isinstance(self.step, Wait) and not self.step.flight.is_over
+        return isinstance(self.step, WaitForLogin) and not self.step.flight.is_over
 
     @property
     def may_run(self) -> bool:
@@ -126,11 +126,11 @@ class Person:
         self.started = True
         self._open(None)
 
-    def _open(self, answer: Answer | None) -> None:
+    def _open(self, answer: Received | None) -> None:
         self._steps = steps_of(self._world.account, self.url, answer)
         self.send(None)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: Received) -> None:
         self.outcome, self.url = answer.status, answer.url  # a replay starts from where the answer came from
         if not self._split:
             self.send(answer)
@@ -177,7 +177,7 @@ class Person:
                 self.end(error)
                 return
         self.since = world.now
-        if not isinstance(before, Send | Sleep | Call):
+        if not isinstance(before, SendControl | Sleep | Call):
             self.led_since = self.since
         world.yielded(self, self.step)
 
@@ -262,13 +262,13 @@ class World:
         yield from self._platform(person)
         yield Event(f"{name} is cancelled", 1, partial(self._lose, person, person.cancel, "cancelled"))
         yield Event(f"{name}'s thread dies", 1, lambda: self._die(person))
-        if isinstance(person.step, Send) and person.outer is None and person.inner is None:
+        if isinstance(person.step, SendControl) and person.outer is None and person.inner is None:
             yield Event(f"{name}'s event hook asks as well", 1, lambda: self._ask_inside(person))
 
     def _platform(self, person: Person) -> Iterator[Event]:
         name = person.name
         match person.step:
-            case Send(request):
+            case SendControl(request):
                 if person.silent:
                     return
                 is_login = request.method == "POST"
@@ -290,16 +290,16 @@ class World:
                 if signature.authorization:
                     url, header = self._answer(person, signature).url, signature.authorization
                     for text, bad_answer in (
-                        ("gets 401", Answer(401, url, header, True)),
-                        ("gets 401, cannot be sent again", Answer(401, url, header, False)),
-                        ("is led away to a 401", Answer(401, FOREIGN + "/x", header, True)),
+                        ("gets 401", Received(401, url, header, True)),
+                        ("gets 401, cannot be sent again", Received(401, url, header, False)),
+                        ("is led away to a 401", Received(401, FOREIGN + "/x", header, True)),
                     ):
                         yield Event(f"{name} {text}", 1, partial(self._spoil, person.answered, bad_answer))
             case Sleep(seconds):
                 yield Event(f"{name} has slept", 0, lambda: self._slept(person, seconds))
             case Call(function):
                 yield Event(f"{name} has called", 0, lambda: person.send(function()))
-            case Wait(flight):
+            case WaitForLogin(flight):
                 if flight.leader.thread is person.thread:
                     yield Event(f"{name} cannot wait", 0, lambda: person.send(False))
                 elif flight.is_over:
@@ -351,10 +351,10 @@ class World:
         self.spoiled = self.spoiled or self._busy >= MAX_ATTEMPTS
         person.send(reply(503, None))
 
-    def _lookup(self, _: str) -> Reply:
+    def _lookup(self, _: str) -> ControlResponse:
         return found(self.home)
 
-    def _login(self, url: str) -> Reply:
+    def _login(self, url: str) -> ControlResponse:
         server = url.partition("/api/")[0]
         if server != self.home:
             self.refusals[server] = self.now
@@ -369,14 +369,14 @@ class World:
         self.refusals[url.partition("/api/")[0]] = self.now
         person.send(refused())
 
-    def _answer(self, person: Person, signature: Signature) -> Answer:
+    def _answer(self, person: Person, signature: Signature) -> Received:
         url = person.url if signature.origin is None else signature.origin.readdress(person.url)
         if signature.authorization is None:  # nobody's business, as far as the account knows
-            return Answer(200, url, None, True)
+            return Received(200, url, None, True)
         server = str(Origin.of(url))
         token = (signature.authorization or "").removeprefix("Bearer ")
         good = self.tokens.get(token) == server == self.home
-        return Answer(200 if good else 401, url, signature.authorization, True)
+        return Received(200 if good else 401, url, signature.authorization, True)
 
     def _slept(self, person: Person, seconds: float) -> None:
         clock_of(self.account).seconds = max(self.now, person.since + seconds)
@@ -411,7 +411,7 @@ class World:
 
     def _move(self) -> None:
         # In the middle of a login, the data center that was just looked up refuses the password.
-        self.spoiled = self.spoiled or any(isinstance(person.step, Send | Sleep) for person in self.people)
+        self.spoiled = self.spoiled or any(isinstance(person.step, SendControl | Sleep) for person in self.people)
         self.home = HOMES[self.home == HOME]
         self._revoke()
 
@@ -434,7 +434,7 @@ class World:
     def yielded(self, person: Person, step: Step) -> None:
         """Invariants of a step as it is yielded."""
         match step:
-            case Send(request):
+            case SendControl(request):
                 person.sends += 1
                 if request.method == "POST":
                     self.logins += 1
@@ -455,7 +455,7 @@ class World:
                     url = person.url if signature.origin is None else signature.origin.readdress(person.url)
                     token = signature.authorization.removeprefix("Bearer ")
                     self._require(str(Origin.of(url)) == self.issued[token], f"{token} goes to {url}")
-            case Wait(flight):
+            case WaitForLogin(flight):
                 person.waited = flight
         self._require(person.sends <= 3 * 4 * MAX_ATTEMPTS, f"{person.name} asks the platform again and again")
 
@@ -464,7 +464,7 @@ class World:
         leading = [
             person
             for person in self.people
-            if isinstance(person.step, Send | Sleep)
+            if isinstance(person.step, SendControl | Sleep)
             and not person.gone
             and self.now - person.led_since < LEADER_TIMEOUT
         ]
@@ -474,7 +474,7 @@ class World:
         for person in self.people:
             self._require(len(person.lost) <= MAX_LOST_LEADERS, f"{person.name} has waited for {len(person.lost)}")
             if person.is_waiting and person.may_run:
-                assert isinstance(person.step, Wait)
+                assert isinstance(person.step, WaitForLogin)
                 leader = person.step.flight.leader
                 leads = [each for each in self.people if each.caller is leader and not each.ended]
                 self._require(bool(leads), f"{person.name} waits, and nobody leads")

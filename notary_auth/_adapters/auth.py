@@ -56,10 +56,10 @@ class Adapter:
                 username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
             )
         except NotaryAuthError as error:
-            raise self._own(error) from None
-        self._adopt(account)
+            raise self._to_client_error(error) from None
+        self._bind(account)
 
-    def _adopt(self, account: Account) -> None:
+    def _bind(self, account: Account) -> None:
         self._account = account
 
     @classmethod
@@ -72,7 +72,7 @@ class Adapter:
         if not isinstance(account, Account):
             raise TypeError(f"account must be a notary_auth.Account, not {type(account).__name__}")
         self = cls.__new__(cls)
-        self._adopt(account)
+        self._bind(account)
         return self
 
     @classmethod
@@ -116,14 +116,14 @@ class Adapter:
         except StopIteration:
             return None
         except NotaryAuthError as ours:
-            own, cause = self._own(ours), ours.__cause__
+            own, cause = self._to_client_error(ours), ours.__cause__
         # Outside of the except block, so that the new error does not hold on to the frames of the old one.
         own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
         raise own from cause
 
-    def _own(self, error: NotaryAuthError) -> NotaryAuthError:
+    def _to_client_error(self, error: NotaryAuthError) -> NotaryAuthError:
         """The same error as one that is the client's as well (rule 22)."""
-        return error.retold(self._errors[type(error)])
+        return error.as_type(self._errors[type(error)])
 
 
 def refuse_request(auth: object, request: object) -> NoReturn:

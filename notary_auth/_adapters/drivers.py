@@ -1,7 +1,7 @@
 """How a caller waits, pauses and runs what blocks: as a thread, as an asyncio task, as a trio task.
 
 `perform` and `aperform` do this for the steps that have nothing to do with HTTP, so that an adapter is left
-with `Send` and `Forward`. asyncio and trio are looked at only where the program has imported them already.
+with `SendControl` and `Forward`. asyncio and trio are looked at only where the program has imported them already.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._core.caller import running_trio
-from notary_auth._core.steps import Call, Forward, Send, Sleep, Step, Wait
+from notary_auth._core.steps import Call, Forward, SendControl, Sleep, Step, WaitForLogin
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,13 +27,13 @@ _THREADS = "threads"
 
 
 def perform(step: Step) -> Any:
-    """Perform a `Wait`, `Sleep` or `Call` in this thread, and return what to send back for it."""
+    """Perform a `WaitForLogin`, `Sleep` or `Call` in this thread, and return what to send back for it."""
     match step:
-        case Wait(flight, seconds):
+        case WaitForLogin(flight, seconds):
             # The leader may be a task of the loop that runs in this thread, or this thread's own outer call.
             if flight.leader.thread is threading.current_thread():
                 return False
-            bell = flight.bell(_THREADS, _ThreadBell)
+            bell = flight.bell(_THREADS, _ThreadWaker)
             if bell is not None:
                 bell.wait(seconds)
             return True
@@ -41,7 +41,7 @@ def perform(step: Step) -> Any:
             return time.sleep(seconds)
         case Call(function):
             return function()
-        case Send() | Forward():
+        case SendControl() | Forward():
             raise TypeError("an adapter sends by itself")
 
 
@@ -101,9 +101,9 @@ async def _in_asyncio(step: Step) -> Any:
     import asyncio
 
     match step:
-        case Wait(flight, seconds):
+        case WaitForLogin(flight, seconds):
             loop = asyncio.get_running_loop()
-            task_bell = flight.bell(loop, lambda: _TaskBell(loop))
+            task_bell = flight.bell(loop, lambda: _TaskWaker(loop))
             if task_bell is not None:
                 await task_bell.wait(seconds)
             return True
@@ -111,7 +111,7 @@ async def _in_asyncio(step: Step) -> Any:
             return await asyncio.sleep(seconds)
         case Call(function):
             return await _in_own_thread(function)
-        case Send() | Forward():
+        case SendControl() | Forward():
             raise TypeError("an adapter sends by itself")
 
 
@@ -147,9 +147,9 @@ def _settle(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
 
 async def _in_trio(step: Step, trio: Any) -> Any:
     match step:
-        case Wait(flight, seconds):
+        case WaitForLogin(flight, seconds):
             token = trio.lowlevel.current_trio_token()
-            trio_bell = flight.bell(token, lambda: _TrioBell(trio, token))
+            trio_bell = flight.bell(token, lambda: _TrioWaker(trio, token))
             if trio_bell is not None:
                 await trio_bell.wait(seconds)
             return True
@@ -158,11 +158,11 @@ async def _in_trio(step: Step, trio: Any) -> Any:
         case Call(function):
             alone = trio.CapacityLimiter(1)
             return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=alone)
-        case Send() | Forward():
+        case SendControl() | Forward():
             raise TypeError("an adapter sends by itself")
 
 
-class _ThreadBell:
+class _ThreadWaker:
     """Wakes all threads that wait: a gate that each of them goes through, and leaves open behind it.
 
     Not an Event. The garbage collector may close a forgotten leader's conversation, and so ring, in a thread that
@@ -180,7 +180,7 @@ class _ThreadBell:
             self._gate.release()
 
 
-class _TaskBell:
+class _TaskWaker:
     """Wakes the tasks of one asyncio loop, however many, by one call into the loop, and all by one timer.
 
     A task that came after the timer was set wakes early by that. It looks, and waits on.
@@ -222,7 +222,7 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class _TrioBell:
+class _TrioWaker:
     """Wakes the tasks of one trio run."""
 
     def __init__(self, trio_module: Any, token: trio.lowlevel.TrioToken) -> None:

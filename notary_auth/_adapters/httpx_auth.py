@@ -13,10 +13,10 @@ from functools import partial
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
-from notary_auth._core.steps import Answer, Call, Forward, Send, Signature, Sleep, Steps, Wait
-from notary_auth._secrets import drop_frames
+from notary_auth._core.steps import Call, Forward, Received, SendControl, Signature, Sleep, Steps, WaitForLogin
+from notary_auth._secrets import strip_tracebacks
 from notary_auth._wire import messages, protocol
-from notary_auth._wire.messages import Reply, Request
+from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
@@ -81,7 +81,7 @@ class HttpxAdapter(Adapter):
                     result = self._read(action.response, action.body)
                 elif isinstance(action, _Release):
                     action.response.read()
-                elif isinstance(action, Wait | Sleep | Call):
+                elif isinstance(action, WaitForLogin | Sleep | Call):
                     result = perform(action)
                 else:
                     result = yield action
@@ -107,7 +107,7 @@ class HttpxAdapter(Adapter):
                     result = await self._aread(action.response, action.body)
                 elif isinstance(action, _Release):
                     await action.response.aread()
-                elif isinstance(action, Wait | Sleep | Call):
+                elif isinstance(action, WaitForLogin | Sleep | Call):
                     result = await aperform(action)
                 else:
                     result = yield action
@@ -132,7 +132,7 @@ class HttpxAdapter(Adapter):
     def _do(self, client: Any, action: Any) -> Any:
         if isinstance(action, _Read):
             return self._read(action.response, action.body)
-        if isinstance(action, Wait | Sleep | Call):
+        if isinstance(action, WaitForLogin | Sleep | Call):
             return perform(action)
         return client.send(action, auth=None, stream=True, follow_redirects=False)
 
@@ -144,7 +144,7 @@ class HttpxAdapter(Adapter):
     async def _ado(self, client: Any, action: Any) -> Any:
         if isinstance(action, _Read):
             return await self._aread(action.response, action.body)
-        if isinstance(action, Wait | Sleep | Call):
+        if isinstance(action, WaitForLogin | Sleep | Call):
             return await aperform(action)
         return await client.send(action, auth=None, stream=True, follow_redirects=False)
 
@@ -155,12 +155,12 @@ class HttpxAdapter(Adapter):
         failure: Exception | None = None
 
         def refuse_repeat() -> NoReturn:
-            raise self._own(LogoutError("the logout was repeated by the client: not followed"))
+            raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
 
         try:
             while (step := self._advance(steps, result, None, failure)) is not None:
                 failure = None
-                if not isinstance(step, Send):
+                if not isinstance(step, SendControl):
                     result = yield step
                     continue
                 plain = client.build_request(step.request.method, step.request.url)  # with the client's time-outs
@@ -169,7 +169,7 @@ class HttpxAdapter(Adapter):
                     response = yield control
                     result = yield from self._reply(control, response)
                 except self._request_error as error:
-                    drop_frames(error)  # in its client's frames is the token
+                    strip_tracebacks(error)  # in its client's frames is the token
                     failure = error
         finally:
             steps.close()
@@ -215,7 +215,7 @@ class HttpxAdapter(Adapter):
                     # It is going to be replayed. Those who wait must not hold what the login may need: httpx
                     # reads a refused answer only when it is replayed, and the pool has so many connections.
                     yield _Release(response)
-                if isinstance(step, Send):
+                if isinstance(step, SendControl):
                     refuse_repeat = partial(self._refuse_repeat, conversation, request)
                     control = _control_request(self._control_type, step.request, request, body_type, refuse_repeat)
                     trace = control.extensions["trace"]  # which a hook may replace
@@ -225,7 +225,7 @@ class HttpxAdapter(Adapter):
                         # Perhaps an event hook that raises at a refusal. The password was refused all the same.
                         if trace.status in protocol.REFUSALS:
                             with suppress(NotaryAuthError):
-                                conversation.send(Reply(trace.status, {}, b"", is_hidden=True))
+                                conversation.send(ControlResponse(trace.status, {}, b"", is_hidden=True))
                         raise
                     control_calls.append(reply)
                     result = yield from self._reply(control, reply)
@@ -234,9 +234,9 @@ class HttpxAdapter(Adapter):
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             conversation.close()
 
-    def _answer(self, response: Any) -> Answer:
+    def _answer(self, response: Any) -> Received:
         request = response.request  # not the one that was yielded, if the client has followed redirects
-        return Answer(
+        return Received(
             response.status_code,
             str(request.url),
             request.headers.get("Authorization"),
@@ -248,18 +248,18 @@ class HttpxAdapter(Adapter):
         # of it, this must not go on.
         repeated = LoginError("the login was answered with a redirect, or repeated by the client: not followed")
         self._advance(conversation, None, request, repeated)
-        raise self._own(repeated)
+        raise self._to_client_error(repeated)
 
-    def _reply(self, control: Any, response: Any) -> Generator[Any, Any, Reply]:
+    def _reply(self, control: Any, response: Any) -> Generator[Any, Any, ControlResponse]:
         if response.request is not control:
             # The client has followed a redirect: what counts is the platform's own reply.
             response = next((hop for hop in response.history if hop.request is control), response)
-            return Reply(response.status_code, _lower(response.headers), b"")
+            return ControlResponse(response.status_code, _lower(response.headers), b"")
         headers = _lower(response.headers)
         if response.is_stream_consumed:  # by an event hook of the user's
-            return Reply(response.status_code, headers, response.content)
+            return ControlResponse(response.status_code, headers, response.content)
         body = yield _Read(_detached(response), messages.Body(_read_timeout(control)))
-        return Reply(response.status_code, headers, bytes(body), body.is_late)
+        return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
 
     def _read(self, response: Any, body: messages.Body) -> messages.Body:
         try:
@@ -349,7 +349,7 @@ def _lower(headers: Any) -> dict[str, str]:
 
 def _control_request(
     control_type: Callable[..., Any],
-    request: Request,
+    request: ControlRequest,
     user_request: Any,
     body_type: type[_OneShot],
     refuse_repeat: Callable[[], NoReturn],

@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from notary_auth._core.account import CLOUD_URL, Account
-from notary_auth._core.steps import Answer, Forward, Send, Signature, Step, Steps
-from notary_auth._secrets import drop_frames, hides_arguments
+from notary_auth._core.steps import Forward, Received, SendControl, Signature, Step, Steps
+from notary_auth._secrets import hides_arguments, strip_tracebacks
 from notary_auth._wire import messages
-from notary_auth._wire.messages import Reply, Request
+from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import drive, perform
@@ -114,7 +114,7 @@ class SessionAdapter(Adapter):
         return signature is not None
 
     def _steps(
-        self, conversation: Steps[None], result: Answer | None, request: Any, refused: Any
+        self, conversation: Steps[None], result: Received | None, request: Any, refused: Any
     ) -> Generator[Step | Release, Any, Signature | None]:
         """What is to be done up to the next Forward. Returns its signature, or None if there is none to come.
 
@@ -152,7 +152,7 @@ class SessionAdapter(Adapter):
         if signature.authorization is not None:
             request.headers["Authorization"] = signature.authorization
 
-    def _prepared(self, request: Request) -> Any:
+    def _prepared(self, request: ControlRequest) -> Any:
         """A control call. Prepared without a session: no netrc, and none of its headers, cookies and auth."""
         prepared = self._library.Request(request.method, request.url, request.headers, data=request.body).prepare()
         prepared.register_hook("response", _keep_from_redirecting)
@@ -175,7 +175,7 @@ class SessionAdapter(Adapter):
             bare = prepared.copy()
             bare.body = None  # the request is pickled with the error
             vars(error)["request"] = bare
-        drop_frames(error)
+        strip_tracebacks(error)
         return error
 
 
@@ -203,8 +203,8 @@ class RequestsAdapter(SessionAdapter):
     _hook_type: ClassVar[type[Hook]] = Hook
     _hook: Hook
 
-    def _adopt(self, account: Account) -> None:
-        super()._adopt(account)
+    def _bind(self, account: Account) -> None:
+        super()._bind(account)
         self._hook = self._hook_type(self)
 
     def __call__(self, request: Any) -> Any:
@@ -258,7 +258,7 @@ class RequestsAdapter(SessionAdapter):
     def _proceed(
         self,
         conversation: Steps[None],
-        result: Answer | None = None,
+        result: Received | None = None,
         request: Any = None,
         refused: Any = None,
     ) -> Signature | None:
@@ -270,16 +270,16 @@ class RequestsAdapter(SessionAdapter):
         if isinstance(action, Release):
             action.response.content  # noqa: B018  read to the end, so that the connection can be used again
             return action.response.close()
-        return self._control(action.request) if isinstance(action, Send) else perform(action)
+        return self._control(action.request) if isinstance(action, SendControl) else perform(action)
 
-    def _control(self, request: Request) -> Reply:
+    def _control(self, request: ControlRequest) -> ControlResponse:
         """Make a control call."""
         if self._session is not None:
             return self._send(self._session, request)
         with self._session_type() as session:
             return self._send(session, request)
 
-    def _send(self, session: Any, request: Request) -> Reply:
+    def _send(self, session: Any, request: ControlRequest) -> ControlResponse:
         prepared = self._prepared(request)
         settings = session.merge_environment_settings(request.url, {}, True, None, None)
         response = self._sent(session, prepared, settings)
@@ -287,12 +287,12 @@ class RequestsAdapter(SessionAdapter):
         body = messages.Body(TIMEOUT[1])
         try:
             if not messages.is_encoded(headers):
-                body.take_all(response.iter_content(messages.PIECE))
+                body.take_all(response.iter_content(messages.CHUNK_SIZE))
         except Exception as error:  # noqa: BLE001  raised again
             raise self._in_own_terms(error) from None
         finally:
             response.close()
-        return Reply(response.status_code, headers, bytes(body), body.is_late)
+        return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
 
     def _sent(self, session: Any, prepared: Any, settings: dict[str, Any]) -> Any:
         try:
@@ -302,10 +302,10 @@ class RequestsAdapter(SessionAdapter):
         # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
         raise raised
 
-    def _answer(self, response: Any) -> Answer:
+    def _answer(self, response: Any) -> Received:
         request = response.request
         replayable = response.status_code == 401 and self._rewind(request)
-        return Answer(response.status_code, request.url or "", authorization_of(request), replayable)
+        return Received(response.status_code, request.url or "", authorization_of(request), replayable)
 
     def _rewind(self, request: Any) -> bool:
         """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""

@@ -20,7 +20,7 @@ lost without one, because it was cancelled or could not reach the platform, hand
 seen two go, or has waited a minute for one, gives up. A caller that its leader depends on, such as a
 synchronous call on the thread whose loop runs the leader or a hook of the leader's client, logs in by itself.
 
-**Answer.** A 401 from the account's data center means that the token on the request is not good any more. If it
+**Received.** A 401 from the account's data center means that the token on the request is not good any more. If it
 is no longer the current one, the request is replayed with the current one. If it is, it is dropped, and the
 request is replayed after a new look-up (the account may have moved) and login. The token that replaces a refused
 one is doubted until it is seen to work, or for a minute: if it gets a 401 too, that is about the request and not
@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any
 
 from notary_auth._secrets import Secret, digest, hides_arguments
 from notary_auth._wire import protocol
-from notary_auth._wire.messages import Reply, Request
+from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import (
     CredentialsRefused,
@@ -60,9 +60,9 @@ from notary_auth.errors import (
 )
 
 from .caller import current_caller, leading
-from .shared_tokens import NO_TURN, Fleet, Shared, Turn
-from .single_flight import Flight, Flights
-from .steps import UNSIGNED, Answer, Call, Forward, Send, Signature, Sleep, Steps, Wait
+from .shared_tokens import NO_TRANSACTION, SharedRecord, SharedTokens, StoreTransaction
+from .single_flight import Login, SingleFlight
+from .steps import UNSIGNED, Call, Forward, Received, SendControl, Signature, Sleep, Steps, WaitForLogin
 from .token import NO_TOKEN, Token, clock
 
 if TYPE_CHECKING:
@@ -70,17 +70,17 @@ if TYPE_CHECKING:
 
 CLOUD_URL = "https://cloud.acronis.com"
 
-REFUSAL_KEPT = 300.0  # seconds for which a refused password is not sent again
-PATIENCE = 60.0  # seconds that a caller waits for another one's login
-WAIT_SLICE = 5.0  # seconds after which one that waits looks whether the leader is still there
-LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
-FLEET_PATIENCE = 40.0  # seconds that a leader waits for another process's login; less than `PATIENCE`
-FLEET_PAUSES = 0.05, 0.5  # seconds between two looks at it: from, to
-REPLAYS = 3  # of a request, at most: with the current token, the store's, and one that was got for it
-TOKENS_KEPT = 10  # refused and spent tokens remembered, so that a store does not bring them back
-PASS_401 = 60.0  # seconds for which a 401 is passed on after a fresh token got one
-TRIES = 3  # attempts at a control call, in all
-WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
+REFUSAL_TTL = 300.0  # seconds for which a refused password is not sent again
+LEADER_TIMEOUT = 60.0  # seconds that a caller waits for another one's login
+LIVENESS_INTERVAL = 5.0  # seconds after which one that waits looks whether the leader is still there
+MAX_LOST_LEADERS = 2  # leaders gone without a verdict after which a caller gives up
+STORE_LOCK_TIMEOUT = 40.0  # seconds that a leader waits for another process's login; less than `LEADER_TIMEOUT`
+STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at it: from, to
+MAX_REPLAYS = 3  # of a request, at most: with the current token, the store's, and one that was got for it
+MAX_REJECTED_TOKENS = 10  # refused and spent tokens remembered, so that a store does not bring them back
+UNAUTHORIZED_BACKOFF = 60.0  # seconds for which a 401 is passed on after a fresh token got one
+MAX_ATTEMPTS = 3  # attempts at a control call, in all
+MAX_WARNED_ORIGINS = 1000  # foreign origins remembered, so that a crawler's memory does not grow for ever
 
 log = logging.getLogger("notary_auth")
 log.addHandler(logging.NullHandler())
@@ -106,7 +106,7 @@ class _Refusal:
         self.digest = digest(password, self.salt)
         self.data_center = data_center
         self.until = until  # on the account's clock
-        self.error = error.retold(CredentialsRefused)
+        self.error = error.as_type(CredentialsRefused)
         self.is_final = is_final
 
 
@@ -157,11 +157,11 @@ class Account:
             raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
         self._offline_access = offline_access
         self._cloud = _cloud_origin(cloud_url)
-        self._fleet = Fleet(_checked_store(store), username, str(self._cloud))
+        self._fleet = SharedTokens(_checked_store(store), username, str(self._cloud))
         self._cloud_prefix = f"{self._cloud}/"
         self._lookup_prefix = f"{self._cloud}{protocol.LOOKUP_PATH}"
         self.now = clock
-        self._flights = Flights()
+        self._flights = SingleFlight()
         self._addresses = frozenset({self._cloud})  # `forget` leaves them: requests to them may be under way
         self._start_over()
 
@@ -239,14 +239,14 @@ class Account:
         """Get a good token, if there is none; as steps to perform."""
         yield from self._good_token()
 
-    def conversation(self, url: str, answer: Answer | None = None) -> Steps[None]:
+    def conversation(self, url: str, answer: Received | None = None) -> Steps[None]:
         """The whole way of a request, as steps to perform. It is over when the generator returns.
 
         Args:
             url: what the request is addressed to, as its client is going to send it.
             answer: for a request that was signed and sent before, what it was answered with.
         """
-        last: Answer = answer or (yield Forward((yield from self._signed(url))))
+        last: Received = answer or (yield Forward((yield from self._signed(url))))
         replays = 0
         while last.status == 401 and self._is_own(last.url):
             if self._is_about_the_request(last):
@@ -258,7 +258,7 @@ class Account:
                 )
                 yield from self._withdraw(last)
                 return
-            if replays == REPLAYS:  # somebody on its way changes the header, or others log in all the time
+            if replays == MAX_REPLAYS:  # somebody on its way changes the header, or others log in all the time
                 return
             replays += 1
             last = yield Forward((yield from self._signed(last.url)))
@@ -301,7 +301,7 @@ class Account:
     def _is_new(self, origin: Origin | None) -> bool:
         """Whether this origin has not been warned of yet. From now on it has."""
         with self._flights.lock:
-            is_new = origin not in self._warned and len(self._warned) < WARNED_ORIGINS
+            is_new = origin not in self._warned and len(self._warned) < MAX_WARNED_ORIGINS
             if is_new:
                 self._warned.add(origin)
             return is_new
@@ -343,7 +343,7 @@ class Account:
     def _is_replaced(self, token: Token) -> bool:
         return self.token.here is not token.here  # which the same token has, postponed or not
 
-    def _is_about_the_request(self, answer: Answer) -> bool:
+    def _is_about_the_request(self, answer: Received) -> bool:
         """Whether a 401 is the caller's. If it is about the token, and that is the current one, it is dropped."""
         with self._flights.lock:
             token, now = self.token, self.now()
@@ -352,11 +352,11 @@ class Account:
                 return False
             is_second = now < self._doubted_until
             if is_second:
-                self._doubted_until, self._pass_401_until = -inf, now + PASS_401
+                self._doubted_until, self._pass_401_until = -inf, now + UNAUTHORIZED_BACKOFF
             is_passed_on = now < self._pass_401_until
             if not is_passed_on:
                 self.token = NO_TOKEN
-                self._refused_tokens = (*self._refused_tokens, token.authorization)[-TOKENS_KEPT:]
+                self._refused_tokens = (*self._refused_tokens, token.authorization)[-MAX_REJECTED_TOKENS:]
                 # The account may have moved: look that up before logging in.
                 self._lookup_due = self._is_refused = True
         if is_second:
@@ -365,20 +365,20 @@ class Account:
             log.debug("a token of %r was refused", self.username)
         return is_passed_on
 
-    def _trust(self, answer: Answer) -> None:
+    def _trust(self, answer: Received) -> None:
         """A token has been seen to work."""
         with self._flights.lock:
             if self._is_current(answer):
                 self._doubted_until = -inf
 
-    def _is_current(self, answer: Answer) -> bool:
+    def _is_current(self, answer: Received) -> bool:
         return self.token is not NO_TOKEN and self.token.authorization == answer.authorization
 
     def _keep(self, token: Token, data_center: Origin, is_fresh: bool = True) -> None:
         """Use this token from now on. A fresh one is doubted if it replaces a refused one."""
         with self._flights.lock:
             self.token = token
-            self._doubted_until = self.now() + PASS_401 if self._is_refused and is_fresh else -inf
+            self._doubted_until = self.now() + UNAUTHORIZED_BACKOFF if self._is_refused and is_fresh else -inf
             self._is_refused = False
             # Known already, unless somebody has called `forget` meanwhile.
             self._data_center = data_center
@@ -408,20 +408,20 @@ class Account:
                 log.debug("%r logs in a second time: it cannot wait for the first", self.username)
                 yield from (alone or work)()
             elif flight.verdict is not None and not wanted():
-                raise flight.verdict.retold(type(flight.verdict))
+                raise flight.verdict.as_type(type(flight.verdict))
             elif flight.is_lost:
                 lost += 1
-                if lost == LOST_LEADERS:
+                if lost == MAX_LOST_LEADERS:
                     raise self._given_up(f"{lost} attempts of other callers ended without an answer")
 
     def _lead(
         self, wanted: Callable[[], bool], work: Callable[[], Steps[object]], shares_verdict: bool = True
-    ) -> Steps[Flight | None]:
+    ) -> Steps[Login | None]:
         """Have `work` done, unless somebody is at it already: then return the flight, to be waited for."""
         under_way = self._flights.under_way
         if under_way is not None:  # as for all of a crowd but one: without a flight of their own, and its locks
             return under_way
-        flight = Flight(current_caller())
+        flight = Login(current_caller())
         verdict: NotaryAuthError | None = None
         lost = True
         led_already = leading.get()
@@ -436,25 +436,25 @@ class Account:
             lost = False
             return None
         except NotaryAuthError as error:
-            verdict, lost = error.retold(type(error)) if shares_verdict else None, False
+            verdict, lost = error.as_type(type(error)) if shares_verdict else None, False
             raise
         finally:  # also when the generator is closed: cancelled, timed out, or the platform not reached
             self._flights.land(flight, verdict=verdict, lost=lost)
             if leading.get() is led_now:  # the garbage collector may end this in somebody else's context
                 leading.set(led_already)
 
-    def _wait(self, flight: Flight) -> Steps[bool]:
+    def _wait(self, flight: Login) -> Steps[bool]:
         """Wait until `flight` is over. False: this caller cannot."""
         if flight in leading.get():  # a hook or a callable of the leader's asks, whatever thread or task it is in
             return False
-        deadline = self.now() + PATIENCE
+        deadline = self.now() + LEADER_TIMEOUT
         while not flight.is_over:
             if flight.leader.is_gone:
                 self._flights.land(flight, lost=True)
             elif self.now() >= deadline:
                 self._flights.land(flight, lost=True)  # so that the next one need not wait as well
-                raise self._given_up(f"another caller's attempt has not ended in {PATIENCE:.0f} seconds")
-            elif not (yield Wait(flight, WAIT_SLICE)):
+                raise self._given_up(f"another caller's attempt has not ended in {LEADER_TIMEOUT:.0f} seconds")
+            elif not (yield WaitForLogin(flight, LIVENESS_INTERVAL)):
                 return False
         return True
 
@@ -469,7 +469,7 @@ class Account:
             url=f"{self._data_center}{protocol.TOKEN_PATH}",
         )
 
-    def _discover(self, tries: int = TRIES) -> Steps[Origin]:
+    def _discover(self, tries: int = MAX_ATTEMPTS) -> Steps[Origin]:
         """Look up which data center holds the account."""
         request = protocol.lookup_request(self._cloud, self.username)
         reply, _ = yield from self._call(lambda: _done(request), tries)
@@ -482,18 +482,18 @@ class Account:
             log.info("the data center of %r is %s", self.username, data_center)
         return data_center
 
-    def _log_in(self, tries: int = TRIES, patience: float | None = FLEET_PATIENCE) -> Steps[None]:
+    def _log_in(self, tries: int = MAX_ATTEMPTS, patience: float | None = STORE_LOCK_TIMEOUT) -> Steps[None]:
         """Get a token: from the store, for the refresh token, or for the password.
 
         Args:
             patience: seconds to wait for another process that is logging in; None: leave it to that one.
         """
-        if self._fleet.store is None and (yield from self._refresh(NO_TURN, self._refresh_token, tries)):
+        if self._fleet.store is None and (yield from self._refresh(NO_TRANSACTION, self._refresh_token, tries)):
             return
         password = yield from self._ask("password", self._password)
         refusal = self._refusal_of(password)
         if refusal is not None:
-            raise refusal.error.retold(CredentialsRefused)
+            raise refusal.error.as_type(CredentialsRefused)
         turn = yield from self._fleet.turn(password)
         try:
             if (yield from self._is_for_us(turn, password, patience)):
@@ -505,10 +505,10 @@ class Account:
         finally:
             turn.abandon()
 
-    def _is_for_us(self, turn: Turn, password: Secret, patience: float | None) -> Steps[bool]:
+    def _is_for_us(self, turn: StoreTransaction, password: Secret, patience: float | None) -> Steps[bool]:
         """Whether it is for this process to log in. If not, another one has done so, or is about to."""
         deadline = self.now() + (patience or 0.0)
-        pause, longest = FLEET_PAUSES
+        pause, longest = STORE_LOCK_PAUSES
         while True:
             if self._is_taken((yield from turn.load()), password):
                 return False
@@ -525,7 +525,7 @@ class Account:
             yield Sleep(pause * (0.5 + random() / 2))
             pause = min(2 * pause, longest)
 
-    def _is_taken(self, shared: Shared | None, password: Secret) -> bool:
+    def _is_taken(self, shared: SharedRecord | None, password: Secret) -> bool:
         """Whether what another process has left is taken in place of a login.
 
         Raises:
@@ -537,9 +537,9 @@ class Account:
         if shared.refusal is not None:
             if not self._takes_stored_refusals:
                 return False
-            until = now - shared.age + REFUSAL_KEPT
+            until = now - shared.age + REFUSAL_TTL
             self._keep_refusal(_Refusal(password, shared.data_center, until, shared.refusal, is_final=True))
-            raise shared.refusal.retold(CredentialsRefused)
+            raise shared.refusal.as_type(CredentialsRefused)
         if shared.authorization is None:
             return False
         token = Token.issued(shared.authorization, shared.data_center, now - shared.age, shared.lifetime)
@@ -550,7 +550,7 @@ class Account:
         log.debug("a token of %r was found in the store", self.username)
         return True
 
-    def _log_in_anew(self, turn: Turn, password: Secret, tries: int) -> Steps[None]:
+    def _log_in_anew(self, turn: StoreTransaction, password: Secret, tries: int) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
         if self._fleet.store is not None:  # without one it was tried already, before the password was asked for
             refresh_token = self._stored_refresh_token(turn) or self._refresh_token
@@ -565,10 +565,10 @@ class Account:
             refusal = yield from self._log_in_at(data_center, turn, password, tries)
         if refusal is not None:
             refusal.is_final = True
-            turn.leave(Shared(data_center, refusal=refusal.error, kept=REFUSAL_KEPT))
-            raise refusal.error.retold(CredentialsRefused)
+            turn.leave(SharedRecord(data_center, refusal=refusal.error, kept=REFUSAL_TTL))
+            raise refusal.error.as_type(CredentialsRefused)
 
-    def _refresh(self, turn: Turn, refresh_token: Secret | None, tries: int) -> Steps[bool]:
+    def _refresh(self, turn: StoreTransaction, refresh_token: Secret | None, tries: int) -> Steps[bool]:
         """Get a token for the refresh token. False: there is none, or it is worth nothing any more."""
         if refresh_token is None or not self._offline_access:
             return False
@@ -598,23 +598,25 @@ class Account:
         self._accept(grant, data_center, sent_at, turn)
         return True
 
-    def _stored_refresh_token(self, turn: Turn) -> Secret | None:
+    def _stored_refresh_token(self, turn: StoreTransaction) -> Secret | None:
         stored = None if turn.shared is None else turn.shared.refresh_token
         return None if stored in self._spent_refresh_tokens else stored
 
     def _spend(self, refresh_token: Secret) -> None:
-        self._spent_refresh_tokens = (*self._spent_refresh_tokens, refresh_token)[-TOKENS_KEPT:]
+        self._spent_refresh_tokens = (*self._spent_refresh_tokens, refresh_token)[-MAX_REJECTED_TOKENS:]
         if self._refresh_token == refresh_token:
             self._refresh_token = None
 
-    def _log_in_at(self, data_center: Origin, turn: Turn, password: Secret, tries: int) -> Steps[_Refusal | None]:
+    def _log_in_at(
+        self, data_center: Origin, turn: StoreTransaction, password: Secret, tries: int
+    ) -> Steps[_Refusal | None]:
         """Log in. A refusal is returned, since it may not be the last word; what it refused is not sent again."""
         refusal = self._refusal_of(password, data_center)
         if refusal is not None:
             return refusal
         secrets = [password]
 
-        def build() -> Steps[Request]:
+        def build() -> Steps[ControlRequest]:
             code = None
             if self._totp is not None:
                 code = yield from self._ask("totp", self._totp)
@@ -622,7 +624,7 @@ class Account:
             # Once more, since a pause or a prompt may lie in between: one who could not wait logs in as well.
             refusal = self._refusal_of(password, data_center)
             if refusal is not None:
-                raise refusal.error.retold(CredentialsRefused)
+                raise refusal.error.as_type(CredentialsRefused)
             return protocol.login_request(data_center, self.username, password, code, self._offline_access)
 
         self._lookup_due = True  # after a failure, which only a success takes back
@@ -633,16 +635,16 @@ class Account:
             )
         except CredentialsRefused as error:
             # Kept at once, not when it is final: whatever happens in between, the password was refused here.
-            refusal = _Refusal(password, data_center, self.now() + REFUSAL_KEPT, error)
+            refusal = _Refusal(password, data_center, self.now() + REFUSAL_TTL, error)
             self._keep_refusal(refusal)
             return refusal
         self._accept(grant, data_center, sent_at, turn)
         return None
 
-    def _accept(self, grant: protocol.Grant, data_center: Origin, sent_at: float, turn: Turn) -> None:
+    def _accept(self, grant: protocol.Grant, data_center: Origin, sent_at: float, turn: StoreTransaction) -> None:
         """Use what the platform has granted, and leave it for other processes."""
         turn.leave(
-            Shared(
+            SharedRecord(
                 data_center,
                 grant.authorization,
                 grant.lifetime,
@@ -666,7 +668,7 @@ class Account:
             self._refusals = {**kept, refusal.data_center: refusal}
             self._takes_stored_refusals = True
 
-    def _withdraw(self, answer: Answer) -> Steps[None]:
+    def _withdraw(self, answer: Received) -> Steps[None]:
         """Delete the store's record if it still holds the rejected token.
 
         The request cannot be sent again. If this process never logs in, the next one would get the same token.
@@ -733,11 +735,11 @@ class Account:
     def _forget_stored(self) -> Steps[tuple[list[_Given], LogoutError | None]]:
         """Remove what is in the store. What was there is to be revoked, also where it could not be removed."""
         turn = self._fleet.last_turn()
-        if turn is NO_TURN:  # a process that only logs out
+        if turn is NO_TRANSACTION:  # a process that only logs out
             try:
                 password = yield from self._ask("password", self._password)
             except LoginError as error:
-                failure = error.retold(LogoutError)
+                failure = error.as_type(LogoutError)
                 failure.__cause__ = error.__cause__
                 return [], failure
             turn = yield from self._fleet.turn(password)
@@ -762,21 +764,23 @@ class Account:
     def _revoke(self, data_center: Origin, kind: str, token: Secret) -> Steps[None]:
         request = protocol.revoke_request(data_center, kind, token)
         try:
-            reply, _ = yield from self._call(lambda: _done(request), TRIES)
+            reply, _ = yield from self._call(lambda: _done(request), MAX_ATTEMPTS)
         except Exception as error:  # the client's own
             raise protocol.logout_error(data_center, self.username, type(error).__name__) from error
         protocol.read_revocation(reply, data_center, self.username, token)
 
     # What all have in common
 
-    def _call(self, build: Callable[[], Steps[Request]], tries: int) -> Steps[tuple[Reply, float]]:
+    def _call(
+        self, build: Callable[[], Steps[ControlRequest]], tries: int
+    ) -> Steps[tuple[ControlResponse, float]]:
         """Make a control call, again if the platform asks for that. The reply, and when it was asked for."""
         attempt = 1
         while True:
             request = yield from build()  # anew each time: a TOTP code may have run out in a pause
             log.debug("asking %r", request)
             sent_at = self.now()
-            reply: Reply = yield Send(request)
+            reply: ControlResponse = yield SendControl(request)
             if reply.status not in protocol.RETRIED or attempt == tries:
                 return reply, sent_at
             attempt += 1
@@ -824,7 +828,7 @@ def _checked_store(store: TokenStore | None) -> TokenStore | None:
     return store
 
 
-def _done(request: Request) -> Steps[Request]:
+def _done(request: ControlRequest) -> Steps[ControlRequest]:
     return request
     yield  # a generator, as `_call` takes
 

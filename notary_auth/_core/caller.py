@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from .single_flight import Flight
+    from .single_flight import Login
 
 
 class Caller(NamedTuple):
@@ -27,7 +27,7 @@ class Caller(NamedTuple):
 
 #: The flights that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
 #: tasks and worker threads inherit it, which tells those that a leader depends on from those that may wait for it.
-leading: ContextVar[tuple[Flight, ...]] = ContextVar("notary_auth.leading", default=())
+leading: ContextVar[tuple[Login, ...]] = ContextVar("notary_auth.leading", default=())
 
 
 def current_caller() -> Caller:

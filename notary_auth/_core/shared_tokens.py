@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from .seal import Seal
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
-TOKEN_KEPT = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
-REFRESH_TOKEN_KEPT = 30 * 24 * 3600.0  # seconds for which a refresh token is
+TOKEN_TTL = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
+REFRESH_TOKEN_TTL = 30 * 24 * 3600.0  # seconds for which a refresh token is
 REFUSAL_SLACK = 3600.0  # seconds by which the clocks of two machines may differ for a refusal to be believed
 CLOCK_SLACK = 2.0  # seconds by which a store's clock may seem to go backwards
 
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 log = logging.getLogger("notary_auth")
 
 
-class Shared(NamedTuple):
+class SharedRecord(NamedTuple):
     """A record: what a login has left for others. Seconds, and no times, since clocks differ."""
 
     data_center: Origin
@@ -47,7 +47,7 @@ class Shared(NamedTuple):
     kept: float = 0.0  # how long the record is to live
 
 
-class Fleet:
+class SharedTokens:
     """An account's place in a store, or in none."""
 
     def __init__(self, store: "TokenStore | None", username: str, cloud_url: str) -> None:
@@ -56,19 +56,19 @@ class Fleet:
         self._cloud_url = cloud_url
         self._seal: tuple[bytes, bytes, Seal] | None = None  # with the salted digest of its password
 
-    def turn(self, password: Secret) -> Steps["Turn"]:
+    def turn(self, password: Secret) -> Steps["StoreTransaction"]:
         """A turn with the store, for this password."""
         if self.store is None:
-            return NO_TURN
-        turn = Turn(self.store, self._username)
+            return NO_TRANSACTION
+        turn = StoreTransaction(self.store, self._username)
         turn.seal = yield from turn.perform(lambda _: self._sealed(password))
         return turn
 
-    def last_turn(self) -> "Turn":
+    def last_turn(self) -> "StoreTransaction":
         """A turn for the password of the last one, without asking for that."""
         if self.store is None or self._seal is None:
-            return NO_TURN
-        turn = Turn(self.store, self._username)
+            return NO_TRANSACTION
+        turn = StoreTransaction(self.store, self._username)
         turn.seal = self._seal[2]
         return turn
 
@@ -85,7 +85,7 @@ class Fleet:
         return seal
 
 
-class Turn:
+class StoreTransaction:
     """One login's dealings with the store. Its methods that return steps are to be performed.
 
     What has to be left there is left, and the lock given back, by `end`; or by `abandon` where the login is not
@@ -94,7 +94,7 @@ class Turn:
 
     def __init__(self, store: "TokenStore | None", username: str) -> None:
         self.seal: Seal | None = None
-        self.shared: Shared | None = None  # what was there when it was looked at last
+        self.shared: SharedRecord | None = None  # what was there when it was looked at last
         self.is_torn = False  # whether that could not be read
         self.has_failed = False
         self._store = store
@@ -125,14 +125,14 @@ class Turn:
         log.warning("the store of %r failed, going on without it: %s", self._username, result.why)
         return None
 
-    def load(self) -> Steps[Shared | None]:
+    def load(self) -> Steps[SharedRecord | None]:
         """What others have left."""
         found = yield from self.perform(self._load)
         if not self.has_failed:
             self.shared = found
         return found
 
-    def _load(self, store: "TokenStore") -> Shared | None:
+    def _load(self, store: "TokenStore") -> SharedRecord | None:
         from .seal import RecordError
 
         found = store.load(self._seal.name)
@@ -165,7 +165,7 @@ class Turn:
             if self._is_abandoned:  # who wanted it has been cancelled meanwhile
                 self._end(store)
 
-    def leave(self, shared: Shared) -> None:
+    def leave(self, shared: SharedRecord) -> None:
         """Have a record saved when the turn ends, whatever becomes of the login till then.
 
         Where the store has failed, a refresh token is worth another try: others may have one that is spent.
@@ -241,14 +241,14 @@ def _outcome(function: Callable[[], Result]) -> "Result | _Failure":
         return _Failure(error)
 
 
-def _kept(shared: Shared) -> float:
+def _kept(shared: SharedRecord) -> float:
     """Seconds that a token's record is worth keeping."""
     if shared.refresh_token is not None:
-        return REFRESH_TOKEN_KEPT
-    return TOKEN_KEPT if shared.lifetime is None else shared.lifetime - shared.age
+        return REFRESH_TOKEN_TTL
+    return TOKEN_TTL if shared.lifetime is None else shared.lifetime - shared.age
 
 
-def _written(shared: Shared) -> Document:
+def _written(shared: SharedRecord) -> Document:
     """What is sealed: a JSON object."""
     document = Document(kept=shared.kept or _kept(shared), age=shared.age, data_center=str(shared.data_center))
     if shared.refusal is not None:
@@ -262,7 +262,7 @@ def _written(shared: Shared) -> Document:
     return document
 
 
-def _read(document: Document, left: float) -> Shared | None:
+def _read(document: Document, left: float) -> SharedRecord | None:
     """The record, so much older as it has less left to live; None where the store's clock was set back."""
     kept = document["kept"]
     if left > kept + CLOCK_SLACK:
@@ -274,9 +274,9 @@ def _read(document: Document, left: float) -> Shared | None:
         if abs(time.time() - document["at"]) > kept + REFUSAL_SLACK:
             return None
         refusal = CredentialsRefused(document["message"], **document["refusal"])
-        return Shared(data_center, age=age, refusal=refusal, kept=kept)
+        return SharedRecord(data_center, age=age, refusal=refusal, kept=kept)
     refresh_token = document["refresh_token"]
-    return Shared(
+    return SharedRecord(
         data_center,
         Bearer(document["authorization"].removeprefix("Bearer ")),
         document["lifetime"],
@@ -287,4 +287,4 @@ def _read(document: Document, left: float) -> Shared | None:
 
 
 #: With no store: nothing is there, nobody is waited for, and nothing is left.
-NO_TURN = Turn(None, "")
+NO_TRANSACTION = StoreTransaction(None, "")

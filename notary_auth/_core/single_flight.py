@@ -19,16 +19,16 @@ from notary_auth.errors import NotaryAuthError
 from .caller import Caller
 
 
-class Bell(Protocol):
+class Waker(Protocol):
     """What wakes those who wait in one place. `ring` may be called from any thread."""
 
     def ring(self) -> None: ...
 
 
-AnyBell = TypeVar("AnyBell", bound=Bell)
+AnyWaker = TypeVar("AnyWaker", bound=Waker)
 
 
-class Flight:
+class Login:
     """A login under way. It is over when it has landed with a result or a verdict, or was lost without either."""
 
     __slots__ = ("_bells", "_lock", "is_lost", "is_over", "leader", "verdict")
@@ -38,10 +38,10 @@ class Flight:
         self.is_over = False
         self.is_lost = False
         self.verdict: NotaryAuthError | None = None
-        self._bells: dict[Hashable, Bell] = {}
+        self._bells: dict[Hashable, Waker] = {}
         self._lock = RLock()
 
-    def bell(self, place: Hashable, make: Callable[[], AnyBell]) -> AnyBell | None:
+    def bell(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
         """The bell that all who wait in `place` share; None if there is nothing to wait for any more."""
         with self._lock:
             bell: Any = self._bells.get(place)
@@ -75,10 +75,10 @@ class _Runway:
         # Reentrant, since the garbage collector may close a leader's generator, and so land its flight, in the
         # middle of anything.
         self.lock = RLock()
-        self.flight: Flight | None = None
+        self.flight: Login | None = None
 
 
-class Flights:
+class SingleFlight:
     """The flights of one Account: at most one is under way.
 
     State is kept for each process by its id: after a fork the child has a new lock that nobody holds and no
@@ -99,12 +99,12 @@ class Flights:
         return self._runways.get(pid) or self._runways.setdefault(pid, _Runway())
 
     @property
-    def under_way(self) -> Flight | None:
+    def under_way(self) -> Login | None:
         """The flight that has taken off and is not over, if there is one."""
         flight = self._runway.flight
         return None if flight is None or flight.is_over else flight
 
-    def board(self, flight: Flight) -> Flight | None:
+    def board(self, flight: Login) -> Login | None:
         """Take off with `flight`. If there is one under way already, do not, and return that."""
         runway = self._runway
         with runway.lock:
@@ -113,7 +113,7 @@ class Flights:
                 runway.flight = flight
             return under_way
 
-    def land(self, flight: Flight, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
+    def land(self, flight: Login, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
         """End `flight`, whether it has taken off or not. The second time for one flight, this does nothing."""
         flight.end(verdict, lost)  # first: an interrupt in between must not leave one that never ends
         runway = self._runway

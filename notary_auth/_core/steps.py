@@ -8,11 +8,11 @@ and a named tuple compiles each annotation that is a string, so there are no pos
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from notary_auth._wire.messages import Request
+from notary_auth._wire.messages import ControlRequest
 from notary_auth._wire.origin import Origin
 
 if TYPE_CHECKING:
-    from .single_flight import Flight
+    from .single_flight import Login
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ class Signature(NamedTuple):
 UNSIGNED = Signature(None, None)
 
 
-class Answer:
+class Received:
     """What the user's request was answered with."""
 
     __slots__ = ("authorization", "replayable", "status", "url")
@@ -42,19 +42,19 @@ class Answer:
         self.replayable = replayable  # whether that request's body can be sent once more
 
     def __repr__(self) -> str:
-        return f"<Answer {self.status} from {self.url.partition('?')[0]}>"
+        return f"<Received {self.status} from {self.url.partition('?')[0]}>"
 
 
-class Send:
-    """Make this control call with the user's client. Send back its `Reply`."""
+class SendControl:
+    """Make this control call with the user's client. Send back its `ControlResponse`."""
 
     __slots__ = __match_args__ = ("request",)
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ControlRequest) -> None:
         self.request = request
 
 
-class Wait:
+class WaitForLogin:
     """Wait until another caller's login is over, `seconds` at most: a thread blocks, a task awaits.
 
     Send back whether waiting was possible: it is not where the leader needs this very thread or task to go on.
@@ -62,7 +62,7 @@ class Wait:
 
     __slots__ = __match_args__ = ("flight", "seconds")
 
-    def __init__(self, flight: "Flight", seconds: float) -> None:
+    def __init__(self, flight: "Login", seconds: float) -> None:
         self.flight = flight
         self.seconds = seconds
 
@@ -89,7 +89,7 @@ class Call:
 
 
 class Forward:
-    """Send the user's own request, addressed and signed so. Send back the `Answer`."""
+    """Send the user's own request, addressed and signed so. Send back the `Received`."""
 
     __slots__ = __match_args__ = ("signature",)
 
@@ -97,5 +97,5 @@ class Forward:
         self.signature = signature
 
 
-Step = Send | Wait | Sleep | Call | Forward
+Step = SendControl | WaitForLogin | Sleep | Call | Forward
 Steps = Generator[Step, Any, Result]

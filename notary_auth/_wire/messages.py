@@ -9,10 +9,10 @@ REPLY_LIMIT = 1024 * 1024  # bytes
 
 # requests hands a piece on when it is full, and each of its bytes may take a read time-out. (Pieces of one byte
 # would take 20 ms of processor time for a token.)
-PIECE = 16
+CHUNK_SIZE = 16
 
 
-class Request:
+class ControlRequest:
     """A control call: what notary-auth itself asks the platform."""
 
     __slots__ = ("body", "headers", "method", "url")
@@ -24,10 +24,10 @@ class Request:
         self.body = body
 
     def __repr__(self) -> str:  # the body has the password in it, the query the user's name
-        return f"<Request {self.method} {self.url.partition('?')[0]}>"
+        return f"<ControlRequest {self.method} {self.url.partition('?')[0]}>"
 
 
-class Reply(NamedTuple):
+class ControlResponse(NamedTuple):
     """The platform's reply to a control call; `body` is cut soon after `REPLY_LIMIT`."""
 
     status: int
@@ -37,7 +37,7 @@ class Reply(NamedTuple):
     is_hidden: bool = False  # whether nothing but the status is known
 
     def __repr__(self) -> str:  # the body has the token in it
-        return f"<Reply {self.status}, {len(self.body)} bytes>"
+        return f"<ControlResponse {self.status}, {len(self.body)} bytes>"
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:

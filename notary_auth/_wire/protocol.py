@@ -20,7 +20,7 @@ from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
 from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
 
-from .messages import REPLY_LIMIT, Reply, Request, is_encoded
+from .messages import REPLY_LIMIT, ControlRequest, ControlResponse, is_encoded
 from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
@@ -58,11 +58,11 @@ def flaw_of_text(value: object) -> str | None:
 # Discovery: docs/platform.rst, "Which data center holds the account"
 
 
-def lookup_request(cloud: Origin, username: str) -> Request:
-    return Request("GET", f"{cloud}{LOOKUP_PATH}?{urlencode({'login': username})}", dict(_HEADERS))
+def lookup_request(cloud: Origin, username: str) -> ControlRequest:
+    return ControlRequest("GET", f"{cloud}{LOOKUP_PATH}?{urlencode({'login': username})}", dict(_HEADERS))
 
 
-def read_lookup(reply: Reply, cloud: Origin, username: str) -> Origin:
+def read_lookup(reply: ControlResponse, cloud: Origin, username: str) -> Origin:
     """The data center that the reply names."""
     url = f"{cloud}{LOOKUP_PATH}"
     subject = f"cannot find the data center of {username!r}: {url}"
@@ -97,7 +97,7 @@ class Grant(NamedTuple):
 
 def login_request(
     data_center: Origin, username: str, password: Secret, code: Secret | None, offline_access: bool = False
-) -> Request:
+) -> ControlRequest:
     return _form(
         f"{data_center}{TOKEN_PATH}",
         {
@@ -110,21 +110,21 @@ def login_request(
     )
 
 
-def refresh_request(data_center: Origin, refresh_token: Secret) -> Request:
+def refresh_request(data_center: Origin, refresh_token: Secret) -> ControlRequest:
     """RFC 6749, section 6."""
     return _form(
         f"{data_center}{TOKEN_PATH}", {"grant_type": Secret("refresh_token"), "refresh_token": refresh_token}
     )
 
 
-def _form(url: str, fields: dict[str, Secret]) -> Request:
+def _form(url: str, fields: dict[str, Secret]) -> ControlRequest:
     headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
     body = urlencode({name: field.value for name, field in fields.items()}).encode("ascii")
-    return Request("POST", url, headers, body)
+    return ControlRequest("POST", url, headers, body)
 
 
 def read_login(
-    reply: Reply,
+    reply: ControlResponse,
     data_center: Origin,
     username: str,
     secrets: Iterable[Secret],
@@ -158,7 +158,9 @@ def read_login(
     )
 
 
-def _login_refusal(reply: Reply, data_center: Origin, username: str, secrets: Iterable[Secret]) -> LoginError:
+def _login_refusal(
+    reply: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret]
+) -> LoginError:
     document, _ = _read_object(reply)
     error, description = _explanation(reply, secrets)
     who = f"the login of {username!r} at {data_center}"
@@ -201,7 +203,7 @@ def _flaw_of_token(document: Document) -> str:
     return ""
 
 
-def is_refused(reply: Reply) -> bool:
+def is_refused(reply: ControlResponse) -> bool:
     """Whether the platform refused what it was sent, a password or a refresh token, as far as the reply tells.
 
     Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a reply is
@@ -228,7 +230,7 @@ def _is_number(value: object) -> bool:
         return False
 
 
-def _lifetime(document: Document, reply: Reply, local_time: float) -> float | None:
+def _lifetime(document: Document, reply: ControlResponse, local_time: float) -> float | None:
     """Seconds the token has, by the server's own clock wherever it tells."""
     expires_on, expires_in = document.get("expires_on"), document.get("expires_in")
     date = _parsed_date(reply.headers.get("date"))
@@ -247,11 +249,11 @@ def _lifetime(document: Document, reply: Reply, local_time: float) -> float | No
 # Logout: docs/platform.rst, "Logging out"; RFC 7009
 
 
-def revoke_request(data_center: Origin, kind: str, token: Secret) -> Request:
+def revoke_request(data_center: Origin, kind: str, token: Secret) -> ControlRequest:
     return _form(f"{data_center}{REVOKE_PATH}", {"token": token, "token_type_hint": Secret(kind)})
 
 
-def read_revocation(reply: Reply, data_center: Origin, username: str, token: Secret) -> None:
+def read_revocation(reply: ControlResponse, data_center: Origin, username: str, token: Secret) -> None:
     """See to it that the token is gone, now or before.
 
     Raises:
@@ -277,7 +279,7 @@ def logout_error(data_center: Origin, username: str, why: str, **details: Any) -
 # What all have in common
 
 
-def retry_after(reply: Reply, local_time: float) -> float | None:
+def retry_after(reply: ControlResponse, local_time: float) -> float | None:
     """Seconds to wait as `Retry-After` has it (RFC 9110, section 10.2.3), at most 60, or None."""
     value = reply.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -298,7 +300,7 @@ def _parsed_date(value: str | None) -> float | None:
         return None
 
 
-def _read_object(reply: Reply) -> tuple[Document | None, str]:
+def _read_object(reply: ControlResponse) -> tuple[Document | None, str]:
     """The JSON object in the reply; or None, and what is wrong."""
     if is_encoded(reply.headers):
         return None, "has a Content-Encoding, which was not accepted"
@@ -313,7 +315,7 @@ def _read_object(reply: Reply) -> tuple[Document | None, str]:
     return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
 
 
-def _explanation(reply: Reply, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
+def _explanation(reply: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
     """`error` and `error_description` (RFC 6749, section 5.2), made safe to show."""
     document, _ = _read_object(reply)
     if not document:
@@ -321,11 +323,11 @@ def _explanation(reply: Reply, secrets: Iterable[Secret]) -> tuple[str | None, s
     return _shown(document.get("error"), secrets), _shown(document.get("error_description"), secrets)
 
 
-def _said(error: str | None, description: str | None, reply: Reply) -> str:
+def _said(error: str | None, description: str | None, reply: ControlResponse) -> str:
     return f"{error} ({description})" if error and description else error or _described(reply)
 
 
-def _described(reply: Reply) -> str:
+def _described(reply: ControlResponse) -> str:
     if reply.is_hidden:
         return f"{reply.status}, which an event hook hides: it raises"
     if 300 <= reply.status < 400:

@@ -10,7 +10,7 @@ import pytest
 from notary_auth import CredentialsRefused, LogoutError
 from tests.core import (
     HOME,
-    Send,
+    SendControl,
     begin,
     begin_log_out,
     complete,
@@ -122,7 +122,7 @@ def test_a_network_error_is_a_logout_error_and_its_cause() -> None:
     account = new_account()
     complete(account, found(), granted())
     logout = begin_log_out(account)
-    assert isinstance(logout.step, Send)
+    assert isinstance(logout.step, SendControl)
     with pytest.raises(LogoutError, match="failed: TimeoutError") as caught:
         logout.throw(TimeoutError("geheim"))
     assert isinstance(caught.value.__cause__, TimeoutError)

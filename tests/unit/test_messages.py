@@ -12,16 +12,16 @@ from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError
 from tests.core import (
     CLOUD,
     HOME,
-    Answer,
     Bearer,
     Body,
+    ControlRequest,
+    ControlResponse,
     Forward,
-    Reply,
-    Request,
+    Received,
     Secret,
-    Send,
+    SendControl,
     Signature,
-    Wait,
+    WaitForLogin,
     answered,
     begin,
     clock_of,
@@ -44,13 +44,13 @@ LOGIN_FAILED = f"the login of 'JohnSmith' failed: {LOGIN_URL} answered with a re
 AT_HOME = f"the login of 'JohnSmith' at {HOME}"
 
 
-def failed_lookup(answer: Reply) -> NotaryAuthError:
+def failed_lookup(answer: ControlResponse) -> NotaryAuthError:
     error = begin(new_account()).go_on(answer).error
     assert error is not None
     return error
 
 
-def failed_login(answer: Reply, **arguments: Any) -> NotaryAuthError:
+def failed_login(answer: ControlResponse, **arguments: Any) -> NotaryAuthError:
     error = begin(new_account(**arguments)).go_on(found(), answer).error
     assert error is not None
     return error
@@ -82,7 +82,7 @@ def failed_login(answer: Reply, **arguments: Any) -> NotaryAuthError:
         (found("http://x"), "with a reply that has a server_url without TLS"),
     ],
 )
-def test_a_look_up_that_fails(answer: Reply, text: str) -> None:
+def test_a_look_up_that_fails(answer: ControlResponse, text: str) -> None:
     error = failed_lookup(answer)
     assert str(error) == NOBODY_FINDS + text
     assert (error.status, error.error, error.error_description, error.url) == (
@@ -104,7 +104,7 @@ def test_a_look_up_that_fails(answer: Reply, text: str) -> None:
         (granted(expires_in=True), "has an expires_in that is not a number"),
     ],
 )
-def test_a_login_that_is_answered_strangely(answer: Reply, text: str) -> None:
+def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) -> None:
     error = failed_login(answer)
     assert str(error) == LOGIN_FAILED + text
     assert (error.status, error.error, error.error_description, error.url) == (200, None, None, LOGIN_URL)
@@ -142,7 +142,7 @@ def test_a_login_that_is_answered_strangely(answer: Reply, text: str) -> None:
         ),
     ],
 )
-def test_a_login_that_fails(answer: Reply, text: str) -> None:
+def test_a_login_that_fails(answer: ControlResponse, text: str) -> None:
     assert str(failed_login(answer)) == AT_HOME + text
 
 
@@ -268,16 +268,16 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     account = new_account()
     complete(account, found(), granted())
     assert records(caplog) == [
-        f"DEBUG asking <Request GET {LOOKUP_URL}>",
+        f"DEBUG asking <ControlRequest GET {LOOKUP_URL}>",
         f"INFO the data center of 'JohnSmith' is {HOME}",
-        f"DEBUG asking <Request POST {LOGIN_URL}>",
+        f"DEBUG asking <ControlRequest POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for 7200 s",
     ]
     complete(account, 401, found(), granted("token-2", None), 401)
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was refused",
-        f"DEBUG asking <Request GET {LOOKUP_URL}>",
-        f"DEBUG asking <Request POST {LOGIN_URL}>",
+        f"DEBUG asking <ControlRequest GET {LOOKUP_URL}>",
+        f"DEBUG asking <ControlRequest POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for an unknown time",
         "WARNING a fresh token of 'JohnSmith' got a 401 too: it is passed on",
     ]
@@ -313,10 +313,10 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     ]
     account = new_account()
     first, second = begin(account), begin(account)
-    assert isinstance(first.step, Send)
-    assert isinstance(second.step, Wait)
+    assert isinstance(first.step, SendControl)
+    assert isinstance(second.step, WaitForLogin)
     second.send(False)
-    assert isinstance(second.step, Send)
+    assert isinstance(second.step, SendControl)
     assert records(caplog)[1] == "DEBUG 'JohnSmith' logs in a second time: it cannot wait for the first"
 
 
@@ -325,8 +325,8 @@ def test_reprs() -> None:
     body = Body()
     body.take(b"secret")
     assert [
-        repr(Request("GET", f"{LOOKUP_URL}?login=JohnSmith", {}, b"secret")),
-        repr(Answer(401, f"{HOME}{FILES}?secret=1?2", "secret", True)),
+        repr(ControlRequest("GET", f"{LOOKUP_URL}?login=JohnSmith", {}, b"secret")),
+        repr(Received(401, f"{HOME}{FILES}?secret=1?2", "secret", True)),
         repr(reply(200, {"secret": 1})),
         repr(Secret("secret")),
         repr(token),
@@ -337,9 +337,9 @@ def test_reprs() -> None:
         repr(Bearer("secret").encode()),
         repr(new_account()),
     ] == [
-        f"<Request GET {LOOKUP_URL}>",
-        f"<Answer 401 from {HOME}{FILES}>",
-        "<Reply 200, 13 bytes>",
+        f"<ControlRequest GET {LOOKUP_URL}>",
+        f"<Received 401 from {HOME}{FILES}>",
+        "<ControlResponse 200, 13 bytes>",
         "<Secret>",
         f"<Token for {HOME}>",
         "<Signature with a token, origin None>",

@@ -26,8 +26,8 @@ from tests import core
         ("LEASE", 30),  # rule b
         ("STORE_LOCK_TIMEOUT", 40),
         ("REFUSAL_SLACK", 3600),
-        ("TOKEN_KEPT", 24 * 3600),  # rule d
-        ("REFRESH_TOKEN_KEPT", 30 * 24 * 3600),
+        ("TOKEN_TTL", 24 * 3600),  # rule d
+        ("REFRESH_TOKEN_TTL", 30 * 24 * 3600),
     ],
 )
 def test_the_numbers_of_the_rules(name: str, number: object) -> None:

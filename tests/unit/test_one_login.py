@@ -19,8 +19,8 @@ from notary_auth import (
 from tests.core import (
     LEADER_TIMEOUT,
     Conversation,
-    Send,
-    Wait,
+    SendControl,
+    WaitForLogin,
     at_line,
     begin,
     clock_of,
@@ -41,7 +41,7 @@ def test_rule_6_one_caller_logs_in_and_the_others_wait() -> None:
     account = new_account()
     leader = begin(account)
     others = [begin(account) for _ in range(5)]
-    assert all(isinstance(other.step, Wait) for other in others)
+    assert all(isinstance(other.step, WaitForLogin) for other in others)
     leader.go_on(found(), granted())
     for other in others:
         other.send(True)
@@ -60,7 +60,9 @@ def overtaken_at(number: int) -> tuple[Conversation, list[str]] | None:
 
     def go_all_the_way() -> None:
         other = begin(account)
-        if isinstance(other.step, Send):  # else the first request has the lead, and this one would have to wait
+        if isinstance(
+            other.step, SendControl
+        ):  # else the first request has the lead, and this one would have to wait
             signed.extend(map(str, other.go_on(found(), granted()).authorizations))
 
     def overtake() -> None:
@@ -84,7 +86,7 @@ def test_rule_6_a_caller_that_another_one_overtakes_at_any_line_does_not_log_in_
         overtaken, signed = outcome
         if signed:
             overtaken_by_a_login += 1
-            assert not isinstance(overtaken.step, Send), f"line {number}: it logs in a second time"
+            assert not isinstance(overtaken.step, SendControl), f"line {number}: it logs in a second time"
         overtaken.close()
     assert overtaken_by_a_login > 20
 
@@ -120,8 +122,8 @@ def test_rule_7_a_lost_leader_hands_over_to_the_next() -> None:
     account = new_account()
     leader, second, third = begin(account), begin(account), begin(account)
     leader.close()
-    assert isinstance(second.send(True), Send)
-    assert isinstance(third.send(True), Wait)
+    assert isinstance(second.send(True), SendControl)
+    assert isinstance(third.send(True), WaitForLogin)
     second.go_on(found(), granted())
     third.send(True)
     assert third.go_on().authorizations == ["Bearer token-1"]
@@ -148,13 +150,13 @@ def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
     account = new_account()
     leader, other = begin(account), begin(account)
     waited = 0
-    while isinstance(other.step, Wait):
+    while isinstance(other.step, WaitForLogin):
         clock_of(account).advance(other.step.seconds)
         waited += 1
         other.send(True)
     assert 11 <= waited <= 13
     assert isinstance(other.error, DiscoveryError)
-    assert isinstance(begin(account).step, Send), "the next one need not wait as well"
+    assert isinstance(begin(account).step, SendControl), "the next one need not wait as well"
     leader.go_on(found(), granted())
     assert complete(account).authorizations == ["Bearer token-1"]
 
@@ -168,7 +170,7 @@ def test_rule_7_a_leader_whose_thread_died_is_found_out() -> None:
     thread.join()
     other = begin(account)
     other_steps.append(other.step)
-    assert isinstance(other.step, Send), "leads, since the leader's thread is no more"
+    assert isinstance(other.step, SendControl), "leads, since the leader's thread is no more"
     assert other.go_on(found(), granted()).authorizations == ["Bearer token-1"]
     abandoned[0].close()
     assert complete(account).authorizations == ["Bearer token-1"]
@@ -178,18 +180,18 @@ def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
     """A callable or a hook runs in the leader's context, whatever thread or task it is in."""
     account = new_account()
     leader, waiting = begin(account), begin(account)
-    assert isinstance(waiting.step, Wait)
+    assert isinstance(waiting.step, WaitForLogin)
     assert waiting.step.flight is current_login(account)
     inner = begin(account, context=leader.context)
-    assert isinstance(inner.step, Send), "logs in, and does not wait"
+    assert isinstance(inner.step, SendControl), "logs in, and does not wait"
     assert inner.go_on(found(), granted("token-2")).authorizations == ["Bearer token-2"]
     leader.go_on(found(), granted("token-3"))
     assert logins_led_in(leader.context) == ()
     account.forget()
     other = begin(account)
-    assert isinstance(other.step, Send)
+    assert isinstance(other.step, SendControl)
     late = begin(account, context=leader.context)
-    assert isinstance(late.step, Wait), "that flight is over"
+    assert isinstance(late.step, WaitForLogin), "that flight is over"
 
 
 def interrupted_at(number: int) -> Account | None:
@@ -212,13 +214,13 @@ def test_rule_7_an_interrupt_at_any_line_leaves_nobody_waiting_for_ever() -> Non
         if account is None:
             break
         next_one = begin(account)
-        if isinstance(next_one.step, Wait):
+        if isinstance(next_one.step, WaitForLogin):
             lines_that_leave_one_waiting += 1
             clock_of(account).advance(LEADER_TIMEOUT)
             next_one.send(True)
             assert next_one.error is not None
             next_one = begin(account)
-        assert not isinstance(next_one.step, Wait), f"line {number} leaves a login that nobody leads"
+        assert not isinstance(next_one.step, WaitForLogin), f"line {number} leaves a login that nobody leads"
     assert number > 100
     assert lines_that_leave_one_waiting <= LINES_THAT_END_A_LOGIN
 

@@ -13,18 +13,18 @@ from tests.core import (
     REPLY_LIMIT,
     Bearer,
     Body,
+    ControlResponse,
     Document,
     Origin,
-    Reply,
     Secret,
     Token,
     clock_on,
-    drop_frames,
     found,
     granted,
     login_request,
     read_login,
     read_lookup,
+    strip_tracebacks,
 )
 
 HOME = Origin("https", "eu2-cloud.acronis.com", None)
@@ -50,7 +50,7 @@ def test_the_frames_of_a_clients_error_are_dropped_wherever_they_are() -> None:
     error = caught(ValueError(errors[1], "text"))
     error.__cause__, error.__context__ = errors[2], errors[3]
     errors[0].__cause__ = error  # in a circle
-    drop_frames(error)
+    strip_tracebacks(error)
     assert [each.__traceback__ for each in (error, *errors)] == [None] * 5
 
 
@@ -83,7 +83,7 @@ def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_reply_of_just_a_mebibyte_is_read() -> None:
     document = b'{"server_url": "https://eu2-cloud.acronis.com"}'
-    reply = Reply(200, {}, document + b" " * (REPLY_LIMIT - len(document)))
+    reply = ControlResponse(200, {}, document + b" " * (REPLY_LIMIT - len(document)))
     assert read_lookup(reply, HOME, "JohnSmith") == HOME
     assert read_lookup(found(), HOME, "JohnSmith") == HOME
 

@@ -12,7 +12,7 @@ from tests.core import (
     NEW_HOME,
     PASSWORD,
     Call,
-    Send,
+    SendControl,
     answered,
     begin,
     clock_of,
@@ -219,7 +219,7 @@ def test_one_who_asks_for_no_refresh_token_leaves_that_of_others(processes: Proc
     processes.clock.advance(1001)
     for account in (processes.account(**OFFLINE), first):
         conversation = begin(account)
-        while not (isinstance(conversation.step, Send) and conversation.step.request.body):
+        while not (isinstance(conversation.step, SendControl) and conversation.step.request.body):
             step = conversation.step
             conversation.send(step.function() if isinstance(step, Call) else found())
         assert form_of(conversation.step.request)["refresh_token"] == "refresh-1"

@@ -15,9 +15,9 @@ from notary_auth import (
 from tests.core import (
     HOME,
     NEW_HOME,
-    Send,
+    SendControl,
     Sleep,
-    Wait,
+    WaitForLogin,
     begin,
     clock_of,
     complete,
@@ -87,7 +87,7 @@ def test_rule_9_a_password_refused_during_a_pause_is_not_sent_after_it() -> None
     assert isinstance(first.step, Sleep)
     # One who cannot wait, on the same thread, logs in meanwhile.
     second = begin(account)
-    assert isinstance(second.step, Wait)
+    assert isinstance(second.step, WaitForLogin)
     second.send(False)
     second.go_on(found(), refused())
     assert isinstance(second.error, CredentialsRefused)
@@ -155,7 +155,7 @@ def test_rule_9_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, k
     error = begin(account).go_on(found(), answer).error
     assert type(error) is (CredentialsRefused if kept else LoginError)
     again = begin(account)
-    assert isinstance(again.step, Send) is not kept
+    assert isinstance(again.step, SendControl) is not kept
 
 
 def test_rule_9_a_moved_accounts_old_data_center_has_not_the_last_word() -> None:

@@ -20,9 +20,9 @@ from tests.core import (
     HOME,
     NEW_HOME,
     PASSWORD,
-    Answer,
     Call,
     Forward,
+    Received,
     begin,
     cached_signature,
     complete,
@@ -50,7 +50,7 @@ def test_rule_18_nothing_of_a_conversation_shows_a_secret() -> None:
     shown += [repr(conversation.step), str(conversation.step)]
     assert isinstance(conversation.step, Forward)
     shown += [repr(account), str(account), repr(token_of(account)), repr(granted("tok-geheim"))]
-    shown.append(repr(Answer(200, HOME, "Bearer tok-geheim", True)))
+    shown.append(repr(Received(200, HOME, "Bearer tok-geheim", True)))
     for text in shown:
         for secret in (PASSWORD, "424242", "tok-geheim"):
             assert secret not in text
@@ -116,7 +116,7 @@ def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture)
         "logged in 'JohnSmith' at https://eu2-cloud.acronis.com, token good for 7200 s",
     ]
     assert len(by_level["WARNING"]) == 1
-    assert "asking <Request POST https://eu2-cloud.acronis.com/api/2/idp/token>" in by_level["DEBUG"]
+    assert "asking <ControlRequest POST https://eu2-cloud.acronis.com/api/2/idp/token>" in by_level["DEBUG"]
     assert all(type(handler) is logging.NullHandler for handler in logging.getLogger("notary_auth").handlers)
 
 

@@ -19,15 +19,15 @@ from notary_auth import Account, CredentialsRefused, LoginError
 from tests.core import (
     UNSIGNED,
     Call,
+    ControlRequest,
     Conversation,
-    Flight,
-    Flights,
     Forward,
-    Request,
-    Send,
+    Login,
+    SendControl,
+    SingleFlight,
     Sleep,
-    ThreadBell,
-    Wait,
+    ThreadWaker,
+    WaitForLogin,
     aperform,
     begin,
     clock_of,
@@ -46,8 +46,8 @@ VERDICT = LoginError("no")
 context: ContextVar[str] = ContextVar("context", default="")
 
 
-def taken_off(flights: Flights) -> Flight:
-    flight = Flight(current_caller())
+def taken_off(flights: SingleFlight) -> Login:
+    flight = Login(current_caller())
     assert flights.board(flight) is None
     return flight
 
@@ -57,8 +57,8 @@ def trio_run(coroutine: Any) -> Any:
 
 
 def test_one_flight_is_under_way_at_a_time() -> None:
-    flights = Flights()
-    first, second = Flight(current_caller()), Flight(current_caller())
+    flights = SingleFlight()
+    first, second = Login(current_caller()), Login(current_caller())
     assert flights.board(first) is None
     assert flights.board(second) is first
     flights.land(first, verdict=VERDICT)
@@ -67,7 +67,7 @@ def test_one_flight_is_under_way_at_a_time() -> None:
 
 
 def test_a_flight_ends_once() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     flight = taken_off(flights)
     flights.land(flight, lost=True)
     flights.land(flight, verdict=VERDICT)
@@ -79,8 +79,8 @@ def test_a_flight_ends_once() -> None:
 
 def test_a_flight_ends_wherever_it_is() -> None:
     """After an interrupt, or in a forked child, it may be on no runway: nobody must wait for it for ever."""
-    flights = Flights()
-    flight = Flight(current_caller())
+    flights = SingleFlight()
+    flight = Login(current_caller())
     flights.land(flight, lost=True)
     assert (flight.is_over, flight.is_lost) == (True, True)
     ended = taken_off(flights)
@@ -89,15 +89,15 @@ def test_a_flight_ends_wherever_it_is() -> None:
 
 
 def test_nobody_waits_for_what_is_over() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     flight = taken_off(flights)
     flights.land(flight)
-    assert flight.bell("place", ThreadBell) is None
+    assert flight.bell("place", ThreadWaker) is None
 
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_only_what_is_not_http_is_performed(is_async: bool) -> None:
-    for step in (Send(Request("GET", "https://x", {})), Forward(UNSIGNED)):
+    for step in (SendControl(ControlRequest("GET", "https://x", {})), Forward(UNSIGNED)):
         with pytest.raises(TypeError, match=r"^an adapter sends by itself$"):
             asyncio.run(aperform(step)) if is_async else perform(step)
         if is_async:
@@ -114,18 +114,18 @@ def test_sleeps_and_calls_are_performed() -> None:
 
 
 def test_every_kind_of_caller_is_woken() -> None:
-    flights = Flights()
-    flight: list[Flight] = []
+    flights = SingleFlight()
+    flight: list[Login] = []
     waiting = threading.Barrier(6)
     woken: list[bool] = []
 
     async def wait_in_tasks() -> None:
         waiting.wait()
-        woken.extend(await asyncio.gather(*(aperform(Wait(flight[0], 30)) for _ in range(5))))
+        woken.extend(await asyncio.gather(*(aperform(WaitForLogin(flight[0], 30)) for _ in range(5))))
 
     async def wait_in_trio() -> None:
         async def wait() -> None:
-            woken.append(await aperform(Wait(flight[0], 30)))
+            woken.append(await aperform(WaitForLogin(flight[0], 30)))
 
         waiting.wait()
         async with trio.open_nursery() as nursery:
@@ -134,7 +134,7 @@ def test_every_kind_of_caller_is_woken() -> None:
 
     def wait_in_thread() -> None:
         waiting.wait()
-        woken.append(perform(Wait(flight[0], 30)))
+        woken.append(perform(WaitForLogin(flight[0], 30)))
 
     threads = [
         threading.Thread(target=target)
@@ -161,30 +161,30 @@ def test_every_kind_of_caller_is_woken() -> None:
 
 
 def test_waiting_ends_after_its_time() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     flight = taken_off(flights)
     results: list[bool] = []
     started = time.monotonic()
-    thread = threading.Thread(target=lambda: results.append(perform(Wait(flight, 0.05))))
+    thread = threading.Thread(target=lambda: results.append(perform(WaitForLogin(flight, 0.05))))
     thread.start()
     thread.join()
     # In this thread a task of another loop leads, for all that is known: tasks may wait, threads may not.
-    results.append(asyncio.run(aperform(Wait(flight, 0.05))))
-    results.append(trio.run(aperform, Wait(flight, 0.05)))
+    results.append(asyncio.run(aperform(WaitForLogin(flight, 0.05))))
+    results.append(trio.run(aperform, WaitForLogin(flight, 0.05)))
     assert results == [True, True, True]
     assert time.monotonic() - started >= 0.15, "each has waited"
-    assert perform(Wait(flight, 30)) is False
+    assert perform(WaitForLogin(flight, 30)) is False
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio_run])
 def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: Any) -> None:
     """The tasks of an asyncio loop share one timer, which is set anew when there is somebody to wake again."""
-    flight = Flight(current_caller())
+    flight = Login(current_caller())
     looks: list[int] = []
 
     async def wait(task: int) -> None:
         for _ in range(3):
-            await aperform(Wait(flight, 0.05))
+            await aperform(WaitForLogin(flight, 0.05))
             looks.append(task)
 
     async def main() -> None:
@@ -200,8 +200,8 @@ def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: A
 
 def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
     async def main() -> list[Any]:
-        flight = Flight(current_caller())
-        tasks = [asyncio.create_task(aperform(Wait(flight, 1000))) for _ in range(3)]
+        flight = Login(current_caller())
+        tasks = [asyncio.create_task(aperform(WaitForLogin(flight, 1000))) for _ in range(3)]
         await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
@@ -213,14 +213,14 @@ def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
 
 
 def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     flight = taken_off(flights)
 
     async def give_up(wait: Any) -> None:
         await wait
 
     for run in (asyncio.run, lambda work: trio.run(lambda: work)):
-        run(give_up(aperform(Wait(flight, 0.01))))
+        run(give_up(aperform(WaitForLogin(flight, 0.01))))
     assert places_that_wait(flight) == 2
     flights.land(flight)
     assert flight.is_over
@@ -252,13 +252,13 @@ def test_who_is_calling() -> None:
 
 
 def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
-    flight = taken_off(Flights())
+    flight = taken_off(SingleFlight())
     asyncio.run(_wait_briefly(flight))
     assert (places_that_wait(flight), tasks_that_wait(flight)) == (1, 0)
 
 
-async def _wait_briefly(flight: Flight) -> None:
-    await aperform(Wait(flight, 0.01))
+async def _wait_briefly(flight: Login) -> None:
+    await aperform(WaitForLogin(flight, 0.01))
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio_run])
@@ -332,7 +332,7 @@ def test_a_task_that_is_cancelled_does_not_wait_for_its_call(run: Any) -> None:
 
 def ends_at_line(number: int) -> bool:
     """End a flight when a thread that waits for it has come to this line of all it does, in that very thread."""
-    flights = Flights()
+    flights = SingleFlight()
     flight = taken_off(flights)
     lines = itertools.count()
 
@@ -343,7 +343,7 @@ def ends_at_line(number: int) -> bool:
 
     def wait() -> None:
         sys.settrace(trace)
-        perform(Wait(flight, 0.2))
+        perform(WaitForLogin(flight, 0.2))
         sys.settrace(None)
 
     thread = threading.Thread(target=wait, daemon=True)
@@ -359,7 +359,7 @@ def test_a_flight_may_end_in_the_middle_of_anything_that_a_waiting_thread_does()
     assert last > 10
 
 
-def flight_of(account: Account) -> Flight:
+def flight_of(account: Account) -> Login:
     flight = current_login(account)
     assert flight is not None
     return flight

@@ -22,7 +22,7 @@ from tests.core import (
     RecordError,
     Seal,
     Secret,
-    Send,
+    SendControl,
     Sleep,
     answered,
     begin,
@@ -169,7 +169,7 @@ def test_rule_b_the_warm_path_does_not_ask_the_store(processes: Processes) -> No
 
 def test_rule_b_one_process_logs_in_and_the_others_look_again(processes: Processes) -> None:
     first, second = begin(processes.account()), begin(processes.account())
-    assert isinstance(first.perform_calls(), Send)
+    assert isinstance(first.perform_calls(), SendControl)
     assert isinstance(second.perform_calls(), Sleep), "it does not log in"
     assert 0 < second.step.seconds <= 0.05  # type: ignore[union-attr]
     second.send(None)
@@ -198,7 +198,7 @@ def test_rule_b_pauses_grow_and_end(processes: Processes, caplog: pytest.LogCapt
     while isinstance(second.perform_calls(), Sleep):
         processes.clock.advance(second.pauses[-1])
         second.send(None)
-    assert isinstance(second.step, Send), "the holder has had its time: log in all the same"
+    assert isinstance(second.step, SendControl), "the holder has had its time: log in all the same"
     assert STORE_LOCK_TIMEOUT <= processes.clock() - started < STORE_LOCK_TIMEOUT + 1 < LEADER_TIMEOUT
     assert second.pauses[0] <= 0.05
     assert 0.25 <= second.pauses[-1] <= 0.5
@@ -296,7 +296,7 @@ def test_rule_15_processes_that_get_a_401_whatever_they_carry_log_in_once_each(
         conversation = begin(account)
         while (step := conversation.perform_calls()) is not None:
             match step:
-                case Send(request):
+                case SendControl(request):
                     is_login = request.method == "POST"
                     logins += is_login
                     conversation.send(granted(f"fresh-{logins}") if is_login else found())
@@ -338,7 +338,7 @@ def test_rule_14_a_renewal_is_left_to_the_process_that_is_at_it(processes: Proce
     complete(second)
     processes.clock.advance(950)
     renewing = begin(first)
-    assert isinstance(renewing.perform_calls(), Send)
+    assert isinstance(renewing.perform_calls(), SendControl)
     conversation = complete(second)
     assert conversation.authorizations == ["Bearer token-1"], "the old one serves on, at once"
     assert conversation.pauses == []
@@ -360,10 +360,10 @@ def test_rule_14_a_token_in_the_store_that_is_due_itself_is_renewed(processes: P
 def test_rule_8_one_that_cannot_wait_waits_for_no_process_either(processes: Processes) -> None:
     account = processes.account()
     leader = begin(account)
-    assert isinstance(leader.perform_calls(), Send)
+    assert isinstance(leader.perform_calls(), SendControl)
     blocked = begin(account)
     blocked.send(False)  # it cannot wait: the leader needs this very thread
-    assert isinstance(blocked.perform_calls(), Send), "no pause: nobody would go on meanwhile"
+    assert isinstance(blocked.perform_calls(), SendControl), "no pause: nobody would go on meanwhile"
     blocked.go_on(found(), granted("token-2"))
     assert blocked.pauses == []
     leader.go_on(found(), granted("token-1"))
@@ -371,7 +371,7 @@ def test_rule_8_one_that_cannot_wait_waits_for_no_process_either(processes: Proc
 
 def test_rule_b_a_cancelled_login_gives_the_lock_back(processes: Processes) -> None:
     conversation = begin(processes.account())
-    assert isinstance(conversation.perform_calls(), Send)
+    assert isinstance(conversation.perform_calls(), SendControl)
     assert processes.store.is_locked
     conversation.close()
     assert not processes.settle().is_locked
@@ -543,7 +543,7 @@ def test_rule_e_stores_are_asked_in_calls_only(processes: Processes) -> None:
         step = conversation.step
         if isinstance(step, Call):
             conversation.send(step.function())
-        elif isinstance(step, Send):
+        elif isinstance(step, SendControl):
             conversation.send(results.pop(0))
             assert processes.store.asked == before
         else:
@@ -585,7 +585,7 @@ def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
 def test_rule_b_a_holder_whose_lease_has_ended_may_overwrite_what_came_after(processes: Processes) -> None:
     """Both tokens are good."""
     slow = begin(processes.account())
-    assert isinstance(slow.perform_calls(), Send)
+    assert isinstance(slow.perform_calls(), SendControl)
     processes.store.expire_leases()
     complete(processes.account(), found(), granted("token-2"))
     slow.go_on(found(), granted("token-1"))
@@ -632,7 +632,7 @@ def test_a_turn_that_is_abandoned_under_a_loop_ends_in_a_thread(processes: Proce
 
     async def main() -> None:
         conversation = begin(processes.account())
-        assert isinstance(conversation.perform_calls(), Send)
+        assert isinstance(conversation.perform_calls(), SendControl)
         conversation.close()
 
     asyncio.run(main())

@@ -14,8 +14,8 @@ from tests.core import (
     HOME,
     Forward,
     Origin,
-    Send,
-    Wait,
+    SendControl,
+    WaitForLogin,
     answered,
     begin,
     cached_signature,
@@ -143,7 +143,7 @@ def test_rule_14_one_caller_renews_and_the_others_go_on() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     renewing = begin(account)
-    assert isinstance(renewing.step, Send)
+    assert isinstance(renewing.step, SendControl)
     for _ in range(3):
         assert cached_signature(account, HOME + FILES) is not None, "the warm path is open to all others"
         assert complete(account).authorizations == ["Bearer token-1"]
@@ -177,7 +177,7 @@ def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
     assert complete(account).authorizations == ["Bearer token-1"], "the next try waits"
     clock_of(account).advance(2)
     again = begin(account)  # with a login, unless it would be the refused password once more
-    assert isinstance(again.step, Forward if failure.status == 401 else Send)
+    assert isinstance(again.step, Forward if failure.status == 401 else SendControl)
 
 
 def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
@@ -206,11 +206,11 @@ def test_rule_14_a_renewal_that_fails_is_no_verdict_for_those_who_need_a_token()
     renewing = begin(account)
     clock_of(account).advance(2)
     waiting = begin(account)
-    assert isinstance(waiting.step, Wait)
+    assert isinstance(waiting.step, WaitForLogin)
     renewing.send(reply(503, b""))
     waiting.send(True)
     assert waiting.error is None
-    first = renewing if isinstance(renewing.step, Send) else waiting
+    first = renewing if isinstance(renewing.step, SendControl) else waiting
     first.go_on(reply(503, b""), found(), granted("token-2"))
     assert first.authorizations == ["Bearer token-2"]
 
@@ -230,7 +230,7 @@ def test_rule_14_a_token_that_ends_during_its_renewal_is_waited_for() -> None:
     renewing = begin(account)
     clock_of(account).advance(30)
     other = begin(account)
-    assert isinstance(other.step, Wait)
+    assert isinstance(other.step, WaitForLogin)
     renewing.go_on(granted("token-2"))
     other.send(True)
     assert other.go_on().authorizations == ["Bearer token-2"]
@@ -242,11 +242,11 @@ def test_rule_14_a_token_that_is_put_off_is_not_taken_for_a_new_one() -> None:
     moving = clock_of(account)
     moving.seconds = token_of(account).expires_at
     leader, waiting = begin(account), begin(account)
-    assert isinstance(waiting.step, Wait)
+    assert isinstance(waiting.step, WaitForLogin)
     postpone_refresh(account, moving.seconds - 0.001)
     leader.close()
     waiting.send(True)
-    assert isinstance(waiting.step, Send), "logs in, and does not go out with a token that has ended"
+    assert isinstance(waiting.step, SendControl), "logs in, and does not go out with a token that has ended"
 
 
 def test_rule_14_the_same_token_again_makes_no_loop() -> None:
@@ -256,7 +256,7 @@ def test_rule_14_the_same_token_again_makes_no_loop() -> None:
     logins = 0
     while now(account) < end + 100:
         conversation = begin(account)
-        if isinstance(conversation.step, Send):
+        if isinstance(conversation.step, SendControl):
             logins += 1
             conversation.go_on(granted("token-1", end - now(account)))
         else:

@@ -12,13 +12,13 @@ from tests.core import (
     FILES,
     HOME,
     NEW_HOME,
-    Answer,
     Clock,
     Conversation,
     Forward,
     Origin,
-    Send,
-    Wait,
+    Received,
+    SendControl,
+    WaitForLogin,
     answered,
     at_line,
     begin,
@@ -62,7 +62,7 @@ def test_rule_15_any_number_of_requests_in_flight_cause_one_login() -> None:
     in_flight = [begin(account, answer=answered(401, "token-1")) for _ in range(50)]
     in_flight[0].go_on(found(), granted("token-2"))
     for conversation in in_flight[1:]:
-        assert isinstance(conversation.step, Wait)
+        assert isinstance(conversation.step, WaitForLogin)
         conversation.send(True)
         conversation.go_on()
         assert conversation.sent == []
@@ -137,15 +137,15 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
         index = dice.randrange(len(crowd))
         each = crowd[index]
         match each.step:
-            case Send(request) if request.method == "POST":
+            case SendControl(request) if request.method == "POST":
                 logins += 1
                 each.send(granted(f"token-{logins + 1}"))
-            case Send():
+            case SendControl():
                 each.send(found())
-            case Wait():
+            case WaitForLogin():
                 each.send(True)
             case Forward(signature):
-                each.send(Answer(401, HOME + FILES, signature.authorization, replayable=True))
+                each.send(Received(401, HOME + FILES, signature.authorization, replayable=True))
             case None:
                 crowd[index] = begin(account)
         clock_of(account).advance(0.01)
@@ -188,7 +188,7 @@ def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
 
     def replace() -> None:
         other = begin(account, answer=old)
-        if isinstance(other.step, Send):  # else it comes too late
+        if isinstance(other.step, SendControl):  # else it comes too late
             other.send(found())
             other.send(granted("token-2"))
         replaced.append(other)
@@ -239,7 +239,7 @@ def dropped_at(number: int) -> Conversation | None:
         conversation = begin(account)
         while conversation.step is not None:
             match conversation.step:
-                case Send(request):
+                case SendControl(request):
                     conversation.send(found() if request.method == "GET" else granted("token-2"))
                 case Forward(signature):
                     conversation.send(conversation.answer_to(signature, 200))
@@ -288,13 +288,13 @@ def test_rule_16_bodies_that_cannot_be_sent_again_cause_one_login_a_minute() -> 
     logins = 0
     for upload in range(12):
         conversation = begin(account)
-        if isinstance(conversation.step, Send):
+        if isinstance(conversation.step, SendControl):
             logins += 1
             conversation.send(found())
             conversation.send(granted(f"token-{upload}"))
         assert isinstance(conversation.step, Forward)
         header = conversation.step.signature.authorization
-        conversation.send(Answer(401, HOME + FILES, header, replayable=False))
+        conversation.send(Received(401, HOME + FILES, header, replayable=False))
         assert conversation.step is None
         clock_of(account).advance(10)
     assert logins == 2
