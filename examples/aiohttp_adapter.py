@@ -2,11 +2,11 @@
 
     auth = NotaryAuth("JohnSmith", "qwe123QWE")
     async with aiohttp.ClientSession() as session:
-        answer = await auth.request(session, "GET", "https://cloud.acronis.com/api/notary/v2/stored-files")
-        print(await answer.json())
+        response = await auth.request(session, "GET", "https://cloud.acronis.com/api/notary/v2/stored-files")
+        print(await response.json())
 
-An adapter performs the steps of a conversation with its client, and says which of its client's errors ours are.
-All rules (who is signed, one login for all, what a 401 means) are the conversation's.
+An adapter signs the user's request, sends it, and asks after a 401 whether to send it again. It performs the steps
+of these questions with its client. All rules are the account's.
 """
 
 from __future__ import annotations
@@ -16,19 +16,30 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from notary_auth._adapters.auth import Adapter
-from notary_auth._adapters.drivers import aperform
-from notary_auth._core.steps import Forward, Received, SendControl, Signature
-from notary_auth._wire.messages import Body, ControlRequest, ControlResponse
-from notary_auth.errors import client_errors
+from notary_auth.adapter import (
+    MAX_REPLAYS,
+    Adapter,
+    ControlBody,
+    ControlRequest,
+    ControlResponse,
+    Drain,
+    Received,
+    SendControl,
+    Signature,
+    Step,
+    aperform,
+    client_errors,
+    is_encoded,
+)
 
-TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a control call
+TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a control request
 
 
 class NotaryAuth(Adapter):
     """An Account in the hands of aiohttp, which knows no auth objects: so this sends the request."""
 
     _errors = client_errors(aiohttp.ClientError, globals())
+    _network_error = aiohttp.ClientError
 
     async def request(
         self, session: aiohttp.ClientSession, method: str, url: str, **options: Any
@@ -38,53 +49,49 @@ class NotaryAuth(Adapter):
         Raises:
             aiohttp.ClientError: the client's own, and ours, which are such errors too.
         """
-        conversation = self._account.conversation(str(URL(url)))
-        result: Any = None
-        error: Exception | None = None
-        response: aiohttp.ClientResponse | None = None
-        try:
-            while (step := self._advance(conversation, result, None, error)) is not None:
-                error = None
-                if isinstance(step, Forward):
-                    if response is not None:  # it is replayed, where it came from
-                        url = str(response.request_info.url)
-                        response.release()
-                    response = await _forward(session, method, url, options, step.signature)
-                    result = _answer(response, options)
-                elif isinstance(step, SendControl):
-                    try:
-                        result = await _send(session, step.request)
-                    except aiohttp.ClientError as network_error:
-                        error = network_error
-                else:
-                    result = await aperform(step)
-        finally:
-            conversation.close()  # also when the task is cancelled: others wait for the leader
-        assert response is not None
+        response: Any = None
+
+        async def do(step: Step) -> Any:
+            if isinstance(step, SendControl):
+                return await _send_control(session, step.request)
+            if isinstance(step, Drain):
+                return await response.read()
+            return await aperform(step)
+
+        url = str(URL(url))
+        signature = self.account.cached_signature(url) or await self._arun(self.account.sign(url), do)
+        response = await _send(session, method, url, options, signature)
+        if response.status == 401:
+            for _ in range(MAX_REPLAYS):
+                received = _received(response, options)
+                again = await self._arun(self.account.reauthorize(received), do)
+                if again is None:
+                    break
+                response = await _send(session, method, received.url, options, again)
         return response
 
 
-async def _forward(
+async def _send(
     session: aiohttp.ClientSession, method: str, url: str, options: dict[str, Any], signature: Signature
 ) -> aiohttp.ClientResponse:
-    """The user's own request, addressed and signed as the conversation wants it."""
+    """The user's own request, signed, and sent where the signature says."""
     headers = dict(options.get("headers") or {})
     if signature.authorization is not None:
         headers["Authorization"] = signature.authorization
-    if signature.origin is not None:
-        url = signature.origin.readdress(str(URL(url)))
-    return await session.request(method, url, **{**options, "headers": headers, "allow_redirects": False})
+    return await session.request(
+        method, signature.url or url, **{**options, "headers": headers, "allow_redirects": False}
+    )
 
 
-def _answer(response: aiohttp.ClientResponse, options: dict[str, Any]) -> Received:
-    """What the conversation needs to know of an answer. A file or a generator is not sent twice."""
-    is_replayable = isinstance(options.get("data"), bytes | str | dict | None)
+def _received(response: aiohttp.ClientResponse, options: dict[str, Any]) -> Received:
+    """What the account needs to know of a response. A file or a generator is not sent twice."""
     header = response.request_info.headers.get("Authorization")
-    return Received(response.status, str(response.request_info.url), header, is_replayable)
+    can_replay = isinstance(options.get("data"), bytes | str | dict | None)
+    return Received(response.status, str(response.request_info.url), header, can_replay)
 
 
-async def _send(session: aiohttp.ClientSession, request: ControlRequest) -> ControlResponse:
-    """A control call: never redirected, and read no further than it takes to see that it is too large."""
+async def _send_control(session: aiohttp.ClientSession, request: ControlRequest) -> ControlResponse:
+    """A control request: never redirected, and its response is read no further than it has to be."""
     async with session.request(
         request.method,
         URL(request.url, encoded=True),
@@ -93,9 +100,10 @@ async def _send(session: aiohttp.ClientSession, request: ControlRequest) -> Cont
         allow_redirects=False,
         timeout=TIMEOUT,
     ) as response:
-        body = Body()
-        async for chunk in response.content.iter_chunked(16 * 1024):
-            if not body.take(chunk):
-                break
         headers = {name.lower(): value for name, value in response.headers.items()}
+        body = ControlBody()
+        if not is_encoded(headers):
+            async for chunk in response.content.iter_chunked(16 * 1024):
+                if not body.take(chunk):
+                    break
         return ControlResponse(response.status, headers, bytes(body))

@@ -72,7 +72,7 @@ def replies(data: bytes) -> None:
                 case Forward(signature):
                     _check_token(account)
                     result = Received(
-                        200, f"{signature.origin or account.cloud_url}/x", signature.authorization, True
+                        200, signature.url or f"{account.cloud_url}/x", signature.authorization, True
                     )
     except StopIteration:
         assert token_of(account).authorization, "over, and not logged in"

@@ -14,17 +14,17 @@ from typing import Any, ClassVar
 import httpx
 
 from ._adapters.auth import Adapter
-from ._adapters.httpx_auth import HttpxAdapter, control_type
+from ._adapters.httpx_auth import HttpxAuth
+from ._adapters.httpx_control import control_type
 from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
 
-class NotaryAuth(HttpxAdapter, httpx.Auth):
+class NotaryAuth(HttpxAuth, httpx.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = client_errors(httpx.HTTPError, globals())
+    _network_error = httpx.RequestError
     _library: ClassVar[Any] = httpx
-    _request_error = httpx.RequestError
     _control_type = control_type(httpx.Request)
-    _client_types = httpx.Client, httpx.AsyncClient

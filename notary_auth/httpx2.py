@@ -19,17 +19,17 @@ except ModuleNotFoundError as error:
     raise missing_extra("httpx2", error) from None
 
 from ._adapters.auth import Adapter
-from ._adapters.httpx_auth import HttpxAdapter, control_type
+from ._adapters.httpx_auth import HttpxAuth
+from ._adapters.httpx_control import control_type
 from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
 
-class NotaryAuth(HttpxAdapter, httpx2.Auth):
+class NotaryAuth(HttpxAuth, httpx2.Auth):
     __doc__ = Adapter.__doc__
 
     _errors = client_errors(httpx2.HTTPError, globals())
+    _network_error = httpx2.RequestError
     _library: ClassVar[Any] = httpx2
-    _request_error = httpx2.RequestError
     _control_type = control_type(httpx2.Request)
-    _client_types = httpx2.Client, httpx2.AsyncClient

@@ -19,8 +19,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from functools import partial
-from inspect import iscoroutinefunction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ._extras import missing_extra
 
@@ -31,25 +30,17 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("niquests", error) from None
 
-from ._adapters import session_auth as family
-from ._adapters.drivers import adrive, aperform
-from ._adapters.session_auth import (
-    Hook,
-    Release,
-    RequestsAdapter,
-    SessionAdapter,
-    authorization_of,
-    is_in_memory,
-    lower,
-    no_hook,
-)
+from ._adapters import session_auth
+from ._adapters.drivers import aperform
+from ._adapters.session_auth import Hook, RequestsAuth, SessionAuth, apply, is_in_memory, lower, no_hook, received
 from ._core.account import Account
-from ._core.steps import Received, SendControl, Signature, Step, Steps
-from ._wire import messages
-from ._wire.messages import ControlRequest, ControlResponse
+from ._core.steps import MAX_REPLAYS, Drain, SendControl, Signature, Step, Steps
+from ._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse, is_encoded
 from .errors import client_errors
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
+
+Result = TypeVar("Result")
 
 
 def _to_be_awaited(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,6 +48,7 @@ def _to_be_awaited(function: Callable[..., Any]) -> Callable[..., Any]:
     mark = getattr(inspect, "markcoroutinefunction", None)
     if mark is not None:  # since Python 3.12
         return mark(function)  # type: ignore[no-any-return]
+    # Before that, asyncio's own mark is the only one, and private. Python 3.10 and 3.11 do not change any more.
     function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
     return function
 
@@ -72,10 +64,11 @@ class _SessionHook(Hook):
         return super().__call__(response, **kwargs)
 
 
-class NotaryAuth(RequestsAdapter, AuthBase):
-    __doc__ = SessionAdapter.__doc__
+class NotaryAuth(RequestsAuth, AuthBase):
+    __doc__ = SessionAuth.__doc__
 
     _errors = client_errors(niquests.RequestException, globals())
+    _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
     _hook_type = _SessionHook
@@ -86,9 +79,8 @@ class NotaryAuth(RequestsAdapter, AuthBase):
             raise TypeError("session must be a niquests.Session, not AsyncSession: use AsyncNotaryAuth")
         return super()._checked(session)
 
-    def respond(self, response: Any, **kwargs: Any) -> Any:
-        """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
-        replayed = super().respond(response, **_at_once(kwargs))
+    def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
+        replayed = super()._on_unauthorized(response, **_at_once(kwargs))
         return response if replayed is response else _put_in_place(replayed, response)
 
     def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
@@ -98,16 +90,17 @@ class NotaryAuth(RequestsAdapter, AuthBase):
         return replayed
 
 
-class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
-    __doc__ = SessionAdapter.__doc__
+class AsyncNotaryAuth(SessionAuth, AsyncAuthBase):
+    __doc__ = SessionAuth.__doc__
 
     _errors = NotaryAuth._errors
+    _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.AsyncSession
 
     def _bind(self, account: Account) -> None:
         super()._bind(account)
-        self._hook = _AsyncHook(_look, self)
+        self._hook = _AsyncHook(_on_response, self)
 
     @_to_be_awaited
     def __call__(self, request: Any) -> Any:
@@ -120,26 +113,35 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         return self._sign(request)
 
     async def _sign(self, request: Any) -> Any:
-        if not self._is_warm(request):
-            conversation = self._account.conversation(request.url or "")
-            signature = await self._proceed(conversation, None, request)
-            conversation.close()  # the hook comes back with the answer, in a conversation of its own
-            if signature is not None:
-                self._apply(signature, request)
+        url = request.url or ""
+        signature = self._account.cached_signature(url)
+        if signature is None:
+            signature = await self._perform(self._account.sign(url), request)
+        apply(signature, request)
         request.hooks["response"].append(self._hook)
         return request
 
-    async def respond(self, response: Any, **kwargs: Any) -> Any:
-        """Replay a request that was answered by a 401, if that helps. The response hook calls this."""
+    async def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
+        """Replay a request that got a 401, if that helps."""
         original = response
-        answer = await self._answer(response)
-        conversation = self._account.conversation(answer.url, answer)
-        signature = await self._proceed(conversation, None, response.request, response)
-        while signature is not None:
+        for _ in range(MAX_REPLAYS):
+            can_replay = response.status_code == 401 and await self._rewind(response.request)
+            steps = self._account.reauthorize(received(response, can_replay))
+            signature = await self._perform(steps, response.request, response)
+            if signature is None:
+                break
             response = await self._replay(response, signature, _at_once(kwargs))
-            answer = await self._answer(response)
-            signature = await self._proceed(conversation, answer, response.request, response)
         return response if response is original else _put_in_place(response, original)
+
+    async def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
+        request = response.request.copy()
+        apply(signature, request)
+        replayed = await response.connection.send(request, **kwargs)
+        if replayed.lazy:
+            await replayed.connection.gather(replayed)
+        replayed.history = [*response.history, response]
+        replayed.request = request
+        return replayed
 
     async def alogout(self) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -149,85 +151,66 @@ class AsyncNotaryAuth(SessionAdapter, AsyncAuthBase):
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
-        await self._proceed(self._account.farewell())
+        await self._perform(self._account.log_out())
 
-    async def _proceed(
-        self, conversation: Steps[None], result: Received | None = None, request: Any = None, refused: Any = None
-    ) -> Signature | None:
-        """Perform steps up to the next Forward, and return its signature; None if there is none to come."""
-        steps = self._steps(conversation, result, request, refused)
-        return await adrive(steps, self._do, niquests.RequestException)
+    async def _perform(self, steps: Steps[Result], request: Any = None, response: Any = None) -> Result:
+        """Perform `steps`; `response` is the one that is going to be replaced."""
 
-    async def _do(self, action: Step | Release) -> Any:
-        if isinstance(action, Release):
-            return await _release(action.response)
-        return await (self._control(action.request) if isinstance(action, SendControl) else aperform(action))
+        async def do(step: Step) -> Any:
+            if isinstance(step, SendControl):
+                return await self._send_control(step.request)
+            return await (_drain(response) if isinstance(step, Drain) else aperform(step))
 
-    async def _control(self, request: ControlRequest) -> ControlResponse:
+        return await self._arun(steps, do, request)
+
+    async def _send_control(self, request: ControlRequest) -> ControlResponse:
         if self._session is not None:
-            return await self._send(self._session, request)
+            return await self._exchange(self._session, request)
         async with niquests.AsyncSession() as session:
-            return await self._send(session, request)
+            return await self._exchange(session, request)
 
-    async def _send(self, session: Any, request: ControlRequest) -> ControlResponse:
-        prepared = self._prepared(request)
-        settings = session.merge_environment_settings(request.url, {}, True, None, None)
-        response = await self._sent(session, prepared, settings)
+    async def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
+        response = await self._sent(session, self._prepared(request))
         headers = lower(response.headers)
-        body = messages.Body(family.TIMEOUT[1])
+        body = ControlBody(session_auth.TIMEOUT[1])
         try:
-            if not messages.is_encoded(headers):
-                async for chunk in await response.iter_content(messages.CHUNK_SIZE):
+            if not is_encoded(headers):
+                async for chunk in await response.iter_content(CHUNK_SIZE):
                     goes_on = body.take(chunk)
                     del chunk  # no traceback with locals is to show it
                     if not goes_on:
                         break
         except Exception as error:  # noqa: BLE001  raised again
-            raise self._in_own_terms(error) from None
+            raise self._as_client_error(error) from None
         finally:
             await response.close()
         return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
 
-    async def _sent(self, session: Any, prepared: Any, settings: dict[str, Any]) -> Any:
+    async def _sent(self, session: Any, prepared: Any) -> Any:
+        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         try:
-            return await session.send(prepared, allow_redirects=False, timeout=family.TIMEOUT, **settings)
+            return await session.send(prepared, allow_redirects=False, timeout=session_auth.TIMEOUT, **settings)
         except BaseException as error:  # noqa: BLE001  raised again below
             raised = self._without_secrets(error, prepared)
         raise raised
-
-    async def _answer(self, response: Any) -> Received:
-        request = response.request
-        replayable = response.status_code == 401 and await self._rewind(request)
-        return Received(response.status_code, request.url or "", authorization_of(request), replayable)
 
     async def _rewind(self, request: Any) -> bool:
         """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
         if is_in_memory(request.body):
             return True
         try:
-            if iscoroutinefunction(request.body.seek):
-                if await request.body.seek(request._body_position) != request._body_position:
-                    return False
-            else:
-                niquests.utils.rewind_body(request)
+            if inspect.iscoroutinefunction(request.body.seek):
+                # Where it began, niquests notes in a private attribute; its own `rewind_body` does not await.
+                start = request._body_position
+                return bool(await request.body.seek(start) == start)
+            niquests.utils.rewind_body(request)
         except Exception:  # noqa: BLE001  whatever a user's file raises
             return False
         return True
 
-    async def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
-        await _release(response)
-        request = response.request.copy()
-        self._apply(signature, request)
-        replayed = await response.connection.send(request, **kwargs)
-        if replayed.lazy:
-            await replayed.connection.gather(replayed)
-        replayed.history = [*response.history, response]
-        replayed.request = request
-        return replayed
 
-
-async def _look(auth: AsyncNotaryAuth, response: Any, **kwargs: Any) -> Any:
-    return response if response.status_code != 401 else await auth.respond(response, **kwargs)
+async def _on_response(auth: AsyncNotaryAuth, response: Any, **kwargs: Any) -> Any:
+    return response if response.status_code != 401 else await auth._on_unauthorized(response, **kwargs)
 
 
 class _AsyncHook(partial[Any]):
@@ -241,21 +224,25 @@ class _AsyncHook(partial[Any]):
 
 
 def _at_once(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The options of a replay: not multiplexed, since it is looked at here and now."""
+    """The options of a replay: not multiplexed, since its response is looked at here and now."""
     return {**kwargs, "multiplexed": False} if "multiplexed" in kwargs else kwargs
 
 
 def _put_in_place(replayed: Any, response: Any) -> Any:
-    """Make `response` what was replayed: over a multiplexed connection the program has it in its hands already."""
-    refused = copy.copy(response)
-    refused.__dict__ = dict(response.__dict__)
-    history = [refused if each is response else each for each in replayed.history]
+    """Make `response` what was replayed.
+
+    Over a multiplexed connection the program has the lazy response in its hands already, and niquests has no
+    public way to give it another content.
+    """
+    rejected = copy.copy(response)
+    rejected.__dict__ = dict(response.__dict__)
+    history = [rejected if each is response else each for each in replayed.history]
     response.__dict__ = {**replayed.__dict__, "history": history}
     return response
 
 
-async def _release(response: Any) -> None:
-    """Read an answer to its end, so that its connection is free for others."""
+async def _drain(response: Any) -> None:
+    """Read a response to its end, so that its connection is free for others."""
     content = response.content
     if hasattr(content, "__await__"):
         await content

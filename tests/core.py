@@ -40,40 +40,49 @@ from notary_auth._adapters.drivers import _ThreadWaker as ThreadWaker
 from notary_auth._adapters.drivers import _TrioWaker as TrioWaker
 from notary_auth._adapters.drivers import aperform, perform
 from notary_auth._core import account as account_module
+from notary_auth._core import control as control_module
+from notary_auth._core import data_center as data_center_module
+from notary_auth._core import login as login_module
 from notary_auth._core import seal as seal_module
 from notary_auth._core import shared_tokens as store_module
+from notary_auth._core import single_flight as single_flight_module
 from notary_auth._core import token as token_module
-from notary_auth._core.account import (
+from notary_auth._core import token_cache as cache_module
+from notary_auth._core.account import arguments_of, has_tokens
+from notary_auth._core.caller import Caller, current_caller, led_logins
+from notary_auth._core.control import MAX_ATTEMPTS
+from notary_auth._core.data_center import MAX_WARNED_ORIGINS
+from notary_auth._core.record import REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL
+from notary_auth._core.refusals import REFUSAL_TTL, Refusals
+from notary_auth._core.seal import RecordError, Seal
+from notary_auth._core.shared_tokens import LEASE
+from notary_auth._core.single_flight import (
     LEADER_TIMEOUT,
     LIVENESS_INTERVAL,
-    MAX_ATTEMPTS,
     MAX_LOST_LEADERS,
-    MAX_REPLAYS,
-    MAX_WARNED_ORIGINS,
-    REFUSAL_TTL,
-    STORE_LOCK_TIMEOUT,
-    UNAUTHORIZED_BACKOFF,
+    Login,
+    SingleFlight,
 )
-from notary_auth._core.caller import Caller, current_caller, leading
-from notary_auth._core.seal import RecordError, Seal
-from notary_auth._core.shared_tokens import LEASE, REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL
-from notary_auth._core.single_flight import Login, SingleFlight
+from notary_auth._core.state_lock import StateLock
 from notary_auth._core.steps import (
+    MAX_REPLAYS,
     UNSIGNED,
     Call,
-    Forward,
+    Drain,
     Received,
     SendControl,
     Signature,
     Sleep,
-    Step,
     Steps,
     WaitForLogin,
 )
+from notary_auth._core.steps import Step as CoreStep
 from notary_auth._core.token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
+from notary_auth._core.token_cache import STORE_LOCK_TIMEOUT
+from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF
 from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
-from notary_auth._wire.messages import REPLY_LIMIT, Body, ControlRequest, ControlResponse
+from notary_auth._wire.messages import REPLY_LIMIT, ControlBody, ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth._wire.protocol import (
     RETRIED,
@@ -100,7 +109,19 @@ PASSWORD = "qwe123QWE"
 LIBRARY = str(Path(notary_auth.__file__).parent)
 
 
-# Conversations by hand
+# Conversations by hand: the questions that an adapter asks, one after the other, about one request of the user's
+
+
+class Forward:
+    """The user's own request, which an adapter sends between two questions. Send back what it `Received`."""
+
+    __slots__ = __match_args__ = ("signature",)
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+
+
+Step = CoreStep | Forward
 
 
 class Clock:
@@ -117,12 +138,12 @@ class Clock:
 def new_account(**arguments: Any) -> Account:
     """JohnSmith's account, on a `Clock` (`clock_of`)."""
     account = Account(**{"username": "JohnSmith", "password": PASSWORD, **arguments})
-    account.now = Clock()
+    account._now = Clock()
     return account
 
 
 def clock_of(account: Account) -> Clock:
-    found_clock = account.now
+    found_clock = account._now
     assert isinstance(found_clock, Clock)
     return found_clock
 
@@ -154,7 +175,7 @@ def refused(
 class Conversation:
     """A conversation under way, and what came of it so far."""
 
-    steps: Steps[None]
+    steps: Any
     context: Context = field(default_factory=copy_context)  # each caller is a task of its own
     sent: list[ControlRequest] = field(default_factory=list)
     signatures: list[Signature] = field(default_factory=list)
@@ -226,8 +247,7 @@ class Conversation:
         """What a request with this signature is answered with; an int stands for a status."""
         if isinstance(result, Received):
             return result
-        url = f"{signature.origin or HOME}{FILES}"
-        return Received(result, url, signature.authorization, replayable=True)
+        return Received(result, signature.url or HOME + FILES, signature.authorization, can_replay=True)
 
     @property
     def authorizations(self) -> list[str | None]:
@@ -239,9 +259,38 @@ class Conversation:
         return [urlsplit(request.url).path for request in self.sent]
 
 
-def steps_of(account: Account, url: str, answer: Received | None = None) -> Steps[None]:
-    """The steps of a request; with `answer`, of one that was sent before and answered so."""
-    return account.conversation(url, answer)
+def steps_of(account: Account, url: str, received: Received | None = None) -> Any:
+    """The steps of a request; with `received`, of one that was sent before and got that response."""
+    if received is None:
+        signature = account.cached_signature(url) or (yield from account.sign(url))
+        received = yield Forward(signature)
+        if received.status != 401:
+            return
+    for _ in range(MAX_REPLAYS):
+        again = yield from _without_drains(account.reauthorize(received))
+        if again is None:
+            return
+        received = yield Forward(again)
+
+
+def _without_drains(steps: Steps[Any]) -> Any:
+    """The same steps but for `Drain`: here there is no connection that anybody could wait for."""
+    try:
+        step = steps.send(None)
+        while True:
+            if isinstance(step, Drain):
+                step = steps.send(None)
+                continue
+            try:
+                result = yield step
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
 
 
 def begin(
@@ -258,7 +307,7 @@ def begin(
 
 
 def begin_log_out(account: Account) -> Conversation:
-    conversation = Conversation(account.farewell())
+    conversation = Conversation(account.log_out())
     conversation.start()
     return conversation
 
@@ -272,7 +321,7 @@ def log_out(account: Account, *results: Any) -> Conversation:
 
 def cached_signature(account: Account, url: str) -> Signature | None:
     """The warm path: the signature of a request that needs only to be signed, else None."""
-    return account.signature(url)
+    return account.cached_signature(url)
 
 
 def complete(
@@ -292,8 +341,13 @@ def logged_in(**arguments: Any) -> Account:
     return account
 
 
-def answered(status: int, token: str | None, url: str = HOME + FILES, replayable: bool = True) -> Received:
-    return Received(status, url, token and f"Bearer {token}", replayable)
+def answered(status: int, token: str | None, url: str = HOME + FILES, can_replay: bool = True) -> Received:
+    return Received(status, url, token and f"Bearer {token}", can_replay)
+
+
+def new_single_flight() -> SingleFlight:
+    """The logins of no account, on a clock of their own."""
+    return SingleFlight(StateLock(), Clock(), NotaryAuthError)
 
 
 # The inside of an account
@@ -310,75 +364,71 @@ class RememberedRefusal(NamedTuple):
 
 def now(account: Account) -> float:
     """Seconds on the account's clock."""
-    return account.now()
+    return account._now()
 
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
-    account.now = seconds
+    account._now = seconds
 
 
 def advance(account: Account, seconds: float) -> None:
     """Let time go by for this account only, whatever its clock is."""
-    before = account.now
+    before = account._now
     if isinstance(before, Clock):
         before.advance(seconds)
     else:
-        account.now = lambda: before() + seconds
+        account._now = lambda: before() + seconds
 
 
 def token_of(account: Account) -> Token:
     """The current token."""
-    return account.token
+    return account._cache.current
 
 
 def make_token_due(account: Account) -> None:
     """Let the current token be due for its refresh."""
-    account.token.refresh_at = 0.0
+    account._cache.current.refresh_at = 0.0
 
 
 def make_token_expired(account: Account) -> None:
-    account.token.refresh_at = account.token.expires_at = 0.0
+    token = account._cache.current
+    token.refresh_at = token.expires_at = 0.0
 
 
 def postpone_refresh(account: Account, moment: float) -> None:
     """Push the refresh of the current token back, as the caller does that finds it due at this moment."""
-    account.token = account.token.postponed(moment)
+    assert account._cache.postpone_refresh(account._cache.current, moment)
 
 
 def send_token_to(account: Account, host: str) -> None:
     """Break rule 4: let this host pass for the data center that the token is good at."""
-    token = account.token
+    token = account._cache.current
     assert token.data_center is not None
     token.data_center = token.data_center._replace(host=host)
     token.prefix = f"{token.data_center}/"
 
 
-def arguments_of(account: Account) -> dict[str, Any]:
-    """The arguments that build an equal account."""
-    return account.arguments()
-
-
 def is_logged_in(account: Account) -> bool:
-    return account.is_logged_in
+    return has_tokens(account)
 
 
 def lookup_is_due(account: Account) -> bool:
-    return account._lookup_due
+    return account._data_center.is_lookup_due
 
 
 def current_login(account: Account) -> Login | None:
     """The login that is under way, whoever leads it."""
-    return account._flights._runway.flight
+    return account._single_flight._latest
 
 
 def places_that_wait(login: Login) -> int:
     """In how many places somebody waits for a login: all threads are one, each event loop is one."""
-    return len(login._bells)
+    return len(login._wakers)
 
 
 def tasks_that_wait(login: Login) -> int:
     """How many tasks of asyncio loops wait for a login."""
-    return sum(len(bell._waiting) for bell in login._bells.values() if isinstance(bell, TaskWaker))
+    return sum(len(waker._waiting) for waker in login._wakers.values() if isinstance(waker, TaskWaker))
 
 
 def callers_that_wait(account: Account) -> int:
@@ -386,10 +436,10 @@ def callers_that_wait(account: Account) -> int:
     login = current_login(account)
     if login is None:
         return 0
-    bells = list(login._bells.values())
+    wakers = list(login._wakers.values())
     waits = [frame for frame in sys._current_frames().values() if frame.f_code is ThreadWaker.wait.__code__]
-    threads = sum(any(frame.f_locals["self"] is bell for bell in bells) for frame in waits)
-    in_trio = [bell._event.statistics().tasks_waiting for bell in bells if isinstance(bell, TrioWaker)]
+    threads = sum(any(frame.f_locals["self"] is waker for waker in wakers) for frame in waits)
+    in_trio = [waker._event.statistics().tasks_waiting for waker in wakers if isinstance(waker, TrioWaker)]
     return threads + tasks_that_wait(login) + sum(in_trio)
 
 
@@ -401,52 +451,55 @@ def somebody_waits(account: Account) -> bool:
 
 def logins_led_in(context: Context) -> tuple[Login, ...]:
     """The logins that whatever runs in this context is a part of (rule 8)."""
-    return context.run(leading.get)
+    return context.run(led_logins.get)
 
 
 def remembered_refusals(account: Account) -> list[RememberedRefusal]:
     return [
-        RememberedRefusal(each.salt, each.digest, each.until, each.error) for each in account._refusals.values()
+        RememberedRefusal(each.salt, each.digest, each.until, each.error)
+        for each in account._refusals._by_data_center.values()
     ]
 
 
 def lock_of(account: Account) -> AbstractContextManager[bool]:
     """The lock of the account's state."""
-    return account._flights.lock
+    return account._lock()
 
 
 def is_lock_held(account: Account) -> bool:
     """Whether this very thread holds the lock of the account's state."""
-    lock: Any = account._flights.lock
+    lock: Any = account._lock()
     return bool(lock._is_owned())
 
 
 def forbid_lock(account: Account) -> None:
     """Let everybody fail who reaches for the lock of the account's state."""
-    account._flights = None  # type: ignore[assignment]
+    account._lock = None  # type: ignore[assignment]
 
 
 def parts_of(account: Account) -> str:
     """The reprs of an account and of what it consists of."""
-    token = account.token
-    return repr([account, account._flights, token, token.here, token.there])
+    token = account._cache.current
+    return repr([account, account._credentials, account._single_flight, token, token.signature])
 
 
 def inside_of(account: Account) -> str:
     """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
-    return parts_of(account) + repr([vars(account), vars(account._flights)])
+    return parts_of(account) + repr(
+        [vars(account), vars(account._cache), vars(account._refusals), account._credentials[:2]]
+    )
 
 
 def record_in_store(account: Account) -> str:
     """What a debugger shows of the record that the account's store holds, while a login is busy with it."""
-    transaction = account._fleet.last_turn()
-    steps = transaction.load()
+    transaction = account._shared_tokens.begin_again()
+    steps = transaction.read()
     step = next(steps)
     assert isinstance(step, Call)
     with pytest.raises(StopIteration):
         steps.send(step.function())
-    assert transaction.shared is not None
-    return repr([transaction.shared, vars(transaction), transaction.seal])
+    assert transaction.record is not None
+    return repr([transaction.record, vars(transaction), transaction.seal])
 
 
 def lock_in_store(account: Account, store: Any, password: str) -> Any:
@@ -464,8 +517,9 @@ Patch = pytest.MonkeyPatch
 def calling_as(caller: Caller) -> Iterator[None]:
     """Let this caller call the core, without jitter, so that an order of events happens the same way each time."""
     replaced = [
-        (account_module, "current_caller", lambda: caller),
-        (account_module, "random", lambda: 0.5),
+        (single_flight_module, "current_caller", lambda: caller),
+        (control_module, "random", lambda: 0.5),
+        (login_module, "random", lambda: 0.5),
         (token_module, "uniform", lambda low, high: (low + high) / 2),
     ]
     before = [getattr(module, name) for module, name, _ in replaced]
@@ -527,26 +581,26 @@ def interrupt_sealing(patch: Patch) -> None:
 
 def forbid_locks_without_store(patch: Patch) -> None:
     """Let accounts that have no store fail if they take a lock that they share with others."""
-    patch.setattr(store_module.NO_TRANSACTION, "_ending", None)
+    patch.setattr(store_module.NO_TRANSACTION, "_committing", None)
 
 
 def forget_every_refusal(patch: Patch) -> None:
     """Break rule 9: no account remembers what was refused."""
-    patch.setattr(Account, "_refusal_of", lambda *_: None)
+    patch.setattr(Refusals, "find", lambda *_: None)
 
 
 def look_after_leaders_every(patch: Patch, seconds: float) -> None:
-    patch.setattr(account_module, "LIVENESS_INTERVAL", seconds)
+    patch.setattr(single_flight_module, "LIVENESS_INTERVAL", seconds)
 
 
 def shorten_store_lock_timeout(seconds: float) -> None:
     """For a process of its own: wait no longer than that for another process's login."""
-    account_module.Account._log_in.__defaults__ = (MAX_ATTEMPTS, seconds)
+    cache_module.FULL = cache_module.FULL._replace(store_timeout=seconds)
 
 
 def warn_of_origins(patch: Patch, count: int) -> None:
     """Remember no more foreign origins than that."""
-    patch.setattr(account_module, "MAX_WARNED_ORIGINS", count)
+    patch.setattr(data_center_module, "MAX_WARNED_ORIGINS", count)
 
 
 def set_control_timeout(patch: Patch, connect: float, read: float) -> None:
@@ -598,7 +652,7 @@ def _interrupt(*_: object, **__: object) -> None:
 
 def make_default_cloud(patch: Patch, url: str) -> None:
     """Make this the default of ``cloud_url``, which is bound in the constructors' signatures."""
-    for kind in (Account, Adapter, session_module.SessionAdapter):
+    for kind in (Account, Adapter, session_module.SessionAuth):
         constructor: Any = inspect.unwrap(kind.__init__)  # type: ignore[misc]
         patch.setitem(constructor.__kwdefaults__, "cloud_url", url)
 

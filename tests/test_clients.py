@@ -118,7 +118,7 @@ def test_rule_4_a_foreign_host_gets_no_token(
     client.get(files, auth)
     client.get(f"{notary.foreign_url}/x", auth)
     assert not notary.calls[-1].is_signed
-    assert caplog.text.count("go out unsigned") == 1
+    assert caplog.text.count("are sent unsigned") == 1
 
 
 def test_rule_4_no_spelling_of_a_foreign_host_gets_the_token(client: Client, notary: Sandbox, files: str) -> None:

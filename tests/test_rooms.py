@@ -21,7 +21,7 @@ LAYERS: tuple[set[str], ...] = (
     {"_core"},
     {"_environment", "stores"},
     {"_adapters"},
-    CLIENTS,
+    {*CLIENTS, "adapter"},
     {"_cli", "httpie_plugin", "pytest_plugin", "sandbox", "testing"},
     {"__init__", "__main__"},
 )

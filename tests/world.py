@@ -79,7 +79,7 @@ class Event(NamedTuple):
 
 
 class _Thread:
-    """As much of a thread as a flight looks at."""
+    """As much of a thread as a login looks at."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -116,7 +116,7 @@ class Person:
 
     @property
     def is_waiting(self) -> bool:
-        return isinstance(self.step, WaitForLogin) and not self.step.flight.is_over
+        return isinstance(self.step, WaitForLogin) and not self.step.login.is_over
 
     @property
     def may_run(self) -> bool:
@@ -299,10 +299,10 @@ class World:
                 yield Event(f"{name} has slept", 0, lambda: self._slept(person, seconds))
             case Call(function):
                 yield Event(f"{name} has called", 0, lambda: person.send(function()))
-            case WaitForLogin(flight):
-                if flight.leader.thread is person.thread:
+            case WaitForLogin(login):
+                if login.leader.thread is person.thread:
                     yield Event(f"{name} cannot wait", 0, lambda: person.send(False))
-                elif flight.is_over:
+                elif login.is_over:
                     yield Event(f"{name} is woken", 0, lambda: person.send(True))
                 else:
                     yield Event(f"{name} looks up", 1, lambda: self._look_up(person))
@@ -370,7 +370,7 @@ class World:
         person.send(refused())
 
     def _answer(self, person: Person, signature: Signature) -> Received:
-        url = person.url if signature.origin is None else signature.origin.readdress(person.url)
+        url = person.url if signature.url is None else signature.url
         if signature.authorization is None:  # nobody's business, as far as the account knows
             return Received(200, url, None, True)
         server = str(Origin.of(url))
@@ -452,11 +452,11 @@ class World:
                     person.forwards <= 1 + MAX_REPLAYS, f"{person.name}'s request is sent again and again"
                 )
                 if signature.authorization is not None:
-                    url = person.url if signature.origin is None else signature.origin.readdress(person.url)
+                    url = person.url if signature.url is None else signature.url
                     token = signature.authorization.removeprefix("Bearer ")
                     self._require(str(Origin.of(url)) == self.issued[token], f"{token} goes to {url}")
-            case WaitForLogin(flight):
-                person.waited = flight
+            case WaitForLogin(login):
+                person.waited = login
         self._require(person.sends <= 3 * 4 * MAX_ATTEMPTS, f"{person.name} asks the platform again and again")
 
     def check(self) -> None:
@@ -475,7 +475,7 @@ class World:
             self._require(len(person.lost) <= MAX_LOST_LEADERS, f"{person.name} has waited for {len(person.lost)}")
             if person.is_waiting and person.may_run:
                 assert isinstance(person.step, WaitForLogin)
-                leader = person.step.flight.leader
+                leader = person.step.login.leader
                 leads = [each for each in self.people if each.caller is leader and not each.ended]
                 self._require(bool(leads), f"{person.name} waits, and nobody leads")
                 self._require(
@@ -488,10 +488,10 @@ class World:
             self._require(person.ended or person.gone, f"{person.name} is stuck")
             if not self.spoiled and not person.spoiled and person.ended:
                 self._require(person.outcome == 200, f"{person.name} got {person.outcome!r} on a good day")
-        flight = current_login(self.account)
-        if flight is not None:
-            leaders = [person for person in self.people if person.caller is flight.leader]
-            self._require(all(person.gone for person in leaders), "a flight is left, and nobody leads it")
+        login = current_login(self.account)
+        if login is not None:
+            leaders = [person for person in self.people if person.caller is login.leader]
+            self._require(all(person.gone for person in leaders), "a login is left, and nobody leads it")
 
     def _require(self, holds: bool, what: str) -> None:
         if not holds:

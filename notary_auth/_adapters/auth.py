@@ -1,23 +1,27 @@
 """What the adapters of all clients share: how a NotaryAuth is built, copied and shown, and its errors.
 
-Nothing here sends anything. An adapter adds the loop over a conversation's steps, in its client's way.
+Nothing here sends anything. An adapter performs the steps of `Account.sign`, `reauthorize` and `log_out` in its
+client's way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-from notary_auth._core.account import CLOUD_URL, Account
-from notary_auth._core.steps import Step, Steps
+from notary_auth._core.account import CLOUD_URL, Account, arguments_of
+from notary_auth._core.steps import Steps
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
+
+from .drivers import arun, run
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
 
 Self = TypeVar("Self", bound="Adapter")
+Result = TypeVar("Result")
 
 _CLIENTS = ("requests", "niquests", "httpx", "httpx2")
 
@@ -38,7 +42,10 @@ class Adapter:
         TypeError, ValueError, InsecureUrl: as for `notary_auth.Account`. Building one does no I/O.
     """
 
+    #: Errors of ours as the client's own, as `notary_auth.errors.client_errors` makes them.
     _errors: ClassVar[dict[type[NotaryAuthError], type[NotaryAuthError]]]
+    #: What the client raises where the platform could not be reached. Another caller may have more luck.
+    _network_error: ClassVar[type[Exception]]
 
     @hides_arguments
     def __init__(
@@ -99,31 +106,31 @@ class Adapter:
         return self._account
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._account.arguments()), ()
+        return partial(type(self), **arguments_of(self._account)), ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._account.username!r}, cloud_url={self._account.cloud_url!r})"
 
-    def _advance(
-        self, conversation: Steps[None], result: Any, request: Any, error: Exception | None = None
-    ) -> Step | None:
-        """The conversation's next step, or None when it is over. Its errors are raised as the client's own.
-
-        With `error`, the step before failed with it. The conversation does without, or raises it again.
-        """
+    def _run(self, steps: Steps[Result], do: Callable[[Any], Any], request: Any = None) -> Result:
+        """Perform `steps` with `do`. Errors of ours are raised as the client's own, about this request."""
         try:
-            return conversation.send(result) if error is None else conversation.throw(error)
-        except StopIteration:
-            return None
-        except NotaryAuthError as ours:
-            own, cause = self._to_client_error(ours), ours.__cause__
-        # Outside of the except block, so that the new error does not hold on to the frames of the old one.
-        own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
-        raise own from cause
+            return run(steps, do, self._network_error)
+        except NotaryAuthError as error:
+            raise self._to_client_error(error, request) from error.__cause__
 
-    def _to_client_error(self, error: NotaryAuthError) -> NotaryAuthError:
+    async def _arun(
+        self, steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], request: Any = None
+    ) -> Result:
+        try:
+            return await arun(steps, do, self._network_error)
+        except NotaryAuthError as error:
+            raise self._to_client_error(error, request) from error.__cause__
+
+    def _to_client_error(self, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:
         """The same error as one that is the client's as well (rule 22)."""
-        return error.as_type(self._errors[type(error)])
+        own = error.as_type(self._errors.get(type(error), type(error)))
+        own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
+        return own
 
 
 def refuse_request(auth: object, request: object) -> NoReturn:

@@ -1,20 +1,21 @@
-"""How a caller waits, pauses and runs what blocks: as a thread, as an asyncio task, as a trio task.
+"""How steps are performed: by a thread, by an asyncio task, by a trio task.
 
-`perform` and `aperform` do this for the steps that have nothing to do with HTTP, so that an adapter is left
-with `SendControl` and `Forward`. asyncio and trio are looked at only where the program has imported them already.
+`perform` and `aperform` do what has nothing to do with HTTP: an adapter is left with `SendControl` and `Drain`.
+`run` and `arun` go through a generator of steps. asyncio and trio are looked at only where the program has
+imported them.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._core.caller import running_trio
-from notary_auth._core.steps import Call, Forward, SendControl, Sleep, Step, WaitForLogin
+from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,35 +27,10 @@ Result = TypeVar("Result")
 _THREADS = "threads"
 
 
-def perform(step: Step) -> Any:
-    """Perform a `WaitForLogin`, `Sleep` or `Call` in this thread, and return what to send back for it."""
-    match step:
-        case WaitForLogin(flight, seconds):
-            # The leader may be a task of the loop that runs in this thread, or this thread's own outer call.
-            if flight.leader.thread is threading.current_thread():
-                return False
-            bell = flight.bell(_THREADS, _ThreadWaker)
-            if bell is not None:
-                bell.wait(seconds)
-            return True
-        case Sleep(seconds):
-            return time.sleep(seconds)
-        case Call(function):
-            return function()
-        case SendControl() | Forward():
-            raise TypeError("an adapter sends by itself")
+def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: type[Exception]) -> Result:
+    """Do all of `steps`, send it the results, and return what it returns.
 
-
-async def aperform(step: Step) -> Any:
-    """Perform a `Wait`, `Sleep` or `Call` without blocking the event loop, and return what to send back."""
-    trio = running_trio()
-    return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
-
-
-def drive(flow: Generator[Any, Any, Result], do: Callable[[Any], Any], network_error: type[Exception]) -> Result:
-    """Do all that `flow` yields, send it the results, and return what it returns.
-
-    A client's network error is thrown in. Whatever else `do` raises closes the flow at once, and not when a
+    A client's network error is thrown in. Whatever else `do` raises closes the generator at once, and not when a
     traceback is let go: others wait for the leader.
     """
     result: Any = None
@@ -62,21 +38,20 @@ def drive(flow: Generator[Any, Any, Result], do: Callable[[Any], Any], network_e
     try:
         while True:
             try:
-                action = flow.send(result) if error is None else flow.throw(error)
+                step = steps.send(result) if error is None else steps.throw(error)
             except StopIteration as end:
-                returned: Result = end.value
-                return returned
+                return end.value  # type: ignore[no-any-return]
             error = None
             try:
-                result = do(action)
+                result = do(step)
             except network_error as caught:
                 error = caught
     finally:
-        flow.close()
+        steps.close()
 
 
-async def adrive(
-    flow: Generator[Any, Any, Result], do: Callable[[Any], Awaitable[Any]], network_error: type[Exception]
+async def arun(
+    steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], network_error: type[Exception]
 ) -> Result:
     """The same where doing something has to be awaited."""
     result: Any = None
@@ -84,35 +59,57 @@ async def adrive(
     try:
         while True:
             try:
-                action = flow.send(result) if error is None else flow.throw(error)
+                step = steps.send(result) if error is None else steps.throw(error)
             except StopIteration as end:
-                returned: Result = end.value
-                return returned
+                return end.value  # type: ignore[no-any-return]
             error = None
             try:
-                result = await do(action)
+                result = await do(step)
             except network_error as caught:
                 error = caught
     finally:
-        flow.close()
+        steps.close()
+
+
+def perform(step: Step) -> Any:
+    """Perform a `WaitForLogin`, `Sleep` or `Call` in this thread, and return what to send back for it."""
+    match step:
+        case WaitForLogin(login, seconds):
+            # The leader may be a task of the loop that runs in this thread, or this thread's own outer call.
+            if login.leader.thread is threading.current_thread():
+                return False
+            waker = login.waker(_THREADS, _ThreadWaker)
+            if waker is not None:
+                waker.wait(seconds)
+            return True
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Call(function):
+            return function()
+    raise TypeError("an adapter sends and drains by itself")
+
+
+async def aperform(step: Step) -> Any:
+    """The same without blocking the event loop."""
+    trio = running_trio()
+    return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
 
 
 async def _in_asyncio(step: Step) -> Any:
     import asyncio
 
     match step:
-        case WaitForLogin(flight, seconds):
+        case WaitForLogin(login, seconds):
             loop = asyncio.get_running_loop()
-            task_bell = flight.bell(loop, lambda: _TaskWaker(loop))
-            if task_bell is not None:
-                await task_bell.wait(seconds)
+            waker = login.waker(loop, lambda: _TaskWaker(loop))
+            if waker is not None:
+                await waker.wait(seconds)
             return True
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Call(function):
             return await _in_own_thread(function)
-        case SendControl() | Forward():
-            raise TypeError("an adapter sends by itself")
+    raise TypeError("an adapter sends and drains by itself")
 
 
 async def _in_own_thread(function: Callable[[], Any]) -> Any:
@@ -147,25 +144,24 @@ def _settle(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
 
 async def _in_trio(step: Step, trio: Any) -> Any:
     match step:
-        case WaitForLogin(flight, seconds):
+        case WaitForLogin(login, seconds):
             token = trio.lowlevel.current_trio_token()
-            trio_bell = flight.bell(token, lambda: _TrioWaker(trio, token))
-            if trio_bell is not None:
-                await trio_bell.wait(seconds)
+            waker = login.waker(token, lambda: _TrioWaker(trio, token))
+            if waker is not None:
+                await waker.wait(seconds)
             return True
         case Sleep(seconds):
             return await trio.sleep(seconds)
         case Call(function):
-            alone = trio.CapacityLimiter(1)
-            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=alone)
-        case SendControl() | Forward():
-            raise TypeError("an adapter sends by itself")
+            own = trio.CapacityLimiter(1)
+            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=own)
+    raise TypeError("an adapter sends and drains by itself")
 
 
 class _ThreadWaker:
     """Wakes all threads that wait: a gate that each of them goes through, and leaves open behind it.
 
-    Not an Event. The garbage collector may close a forgotten leader's conversation, and so ring, in a thread that
+    Not an Event. The garbage collector may close a forgotten leader's generator, and so wake, in a thread that
     is just about to wait, and an Event would then block on the lock that this very thread holds. Releasing a lock
     never blocks.
     """
@@ -173,7 +169,7 @@ class _ThreadWaker:
     def __init__(self) -> None:
         self._gate = threading.Lock()
         self._gate.acquire()
-        self.ring = self._gate.release  # a flight rings once
+        self.wake = self._gate.release  # a login wakes once
 
     def wait(self, seconds: float) -> None:
         if self._gate.acquire(timeout=seconds):
@@ -191,7 +187,7 @@ class _TaskWaker:
         self._waiting: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._loop.call_soon_threadsafe(self._wake_all)
 
     def _wake_all(self) -> None:
@@ -230,7 +226,7 @@ class _TrioWaker:
         self._token = token
         self._event: trio.Event = trio_module.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._token.run_sync_soon(self._event.set)
 
     async def wait(self, seconds: float) -> None:

@@ -15,7 +15,7 @@ import requests
 
 from notary_auth import _environment as environment
 from notary_auth import errors
-from notary_auth._core.account import CLOUD_URL
+from notary_auth._core.account import CLOUD_URL, arguments_of, discover
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
 
@@ -145,17 +145,23 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
         raise Unusable(str(error)) from None
 
 
-def arrive(auth: NotaryAuth) -> None:
-    """Log in, if there is no token. If a code turns out to be needed, whoever sits there is asked for it."""
-    account = auth.account
+def log_in(auth: NotaryAuth) -> tuple[NotaryAuth, str]:
+    """Log in, if there is no token. If a code turns out to be needed, whoever sits there is asked for it.
+
+    Returns:
+        The NotaryAuth that is logged in, and the value of the header that it signs with.
+    """
     try:
-        auth._proceed(account.arrival())
-        return
+        return auth, _authorization(auth)
     except errors.TotpRequired as error:
         if error.error != "totp_required" or not sys.stdin.isatty():
             raise
-    account._totp = _code
-    auth._proceed(account.arrival())
+    auth = NotaryAuth(**{**arguments_of(auth.account), "totp": _code})
+    return auth, _authorization(auth)
+
+
+def _authorization(auth: NotaryAuth) -> str:
+    return str(auth._perform(auth.account.sign(auth.account.cloud_url)).authorization)
 
 
 def _no_password() -> str:
@@ -221,23 +227,21 @@ def _code() -> str:
 
 @ends_in_order
 def token(options: argparse.Namespace) -> None:
-    auth = auth_of(options)
-    arrive(auth)
-    header = auth.account.token.authorization
+    _, header = log_in(auth_of(options))
     print(f"Authorization: {header}" if options.header else header.removeprefix("Bearer "))
 
 
 @ends_in_order
 def data_center(options: argparse.Namespace) -> None:
     auth = auth_of(options, with_password=False)
-    auth._proceed(auth.account.discovery())
+    auth._perform(discover(auth.account))
     print(auth.account.server_url)
 
 
 @ends_in_order
 def logout(options: argparse.Namespace) -> None:
     auth = auth_of(options)
-    if auth.account.arguments()["store"] is None:
+    if arguments_of(auth.account)["store"] is None:
         raise Unusable(
             "there is nothing to log out from: no tokens are kept (--no-store, no extra 'stores', or no home)"
         )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,10 +17,11 @@ import requests
 
 from notary_auth import errors
 from notary_auth._adapters.session_auth import TIMEOUT
+from notary_auth._core.account import discover, seconds_left
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth
 
-from .account import Unusable, arrive, auth_of, complain, ending_of, sentence, status_of
+from .account import Unusable, auth_of, complain, ending_of, log_in, sentence, status_of
 
 CLOCK_TOLERANCE = 30.0  # seconds that clocks may differ without a word
 
@@ -30,6 +32,14 @@ class Step(NamedTuple):
     said: str
     advice: str = ""
     status: int = 0
+
+
+class _Progress:
+    """What the steps so far have come to."""
+
+    def __init__(self, auth: NotaryAuth) -> None:
+        self.auth = auth
+        self.response: requests.Response | None = None
 
 
 class _Failed(Exception):
@@ -76,8 +86,8 @@ def _can_show(text: str) -> bool:
 
 
 def _steps(auth: NotaryAuth) -> Iterator[Step]:
-    answers: list[requests.Response] = []
-    stages: list[tuple[str, Callable[[NotaryAuth, list[requests.Response]], str]]] = [
+    progress = _Progress(auth)
+    stages: list[tuple[str, Callable[[_Progress], str]]] = [
         ("name", _resolve),
         ("connection", _connect),
         ("data center", _discover),
@@ -87,7 +97,7 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
     ]
     for name, stage in stages:
         try:
-            said = stage(auth, answers)
+            said = stage(progress)
         except _Failed as failure:
             yield Step(name, False, failure.said, failure.advice, failure.status)
             return
@@ -98,10 +108,10 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
         yield Step(name, True, said)
 
 
-def _resolve(auth: NotaryAuth, answers: list[requests.Response]) -> str:
-    parts = urlsplit(auth.account.cloud_url)
-    proxies = requests.utils.get_environ_proxies(auth.account.cloud_url)
-    if requests.utils.select_proxy(auth.account.cloud_url, proxies):
+def _resolve(progress: _Progress) -> str:
+    url = progress.auth.account.cloud_url
+    parts = urlsplit(url)
+    if requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
         return "left to the proxy of the environment"
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
@@ -113,8 +123,8 @@ def _resolve(auth: NotaryAuth, answers: list[requests.Response]) -> str:
     return f"{parts.hostname} is {', '.join(sorted({str(each[4][0]) for each in found}))}"
 
 
-def _connect(auth: NotaryAuth, answers: list[requests.Response]) -> str:
-    url = auth.account.cloud_url
+def _connect(progress: _Progress) -> str:
+    url = progress.auth.account.cloud_url
     with requests.Session() as session:
         started = time.monotonic()
         session.head(f"{url}{LOOKUP_PATH}", timeout=TIMEOUT, allow_redirects=False)
@@ -123,36 +133,36 @@ def _connect(auth: NotaryAuth, answers: list[requests.Response]) -> str:
     return f"{url} answers {secured} ({took * 1000:.0f} ms)"
 
 
-def _discover(auth: NotaryAuth, answers: list[requests.Response]) -> str:
-    auth._proceed(auth.account.discovery())
-    return str(auth.account.server_url)
+def _discover(progress: _Progress) -> str:
+    progress.auth._perform(discover(progress.auth.account))
+    return str(progress.auth.account.server_url)
 
 
-def _log_in(auth: NotaryAuth, answers: list[requests.Response]) -> str:
-    arrive(auth)
-    left = auth.account.token.expires_at - auth.account.now()
-    return (
-        f"{auth.account.username}, token good for {'an unknown time' if left == float('inf') else f'{left:.0f} s'}"
-    )
+def _log_in(progress: _Progress) -> str:
+    progress.auth, _ = log_in(progress.auth)
+    account = progress.auth.account
+    left = seconds_left(account)
+    return f"{account.username}, token good for {'an unknown time' if left == inf else f'{left:.0f} s'}"
 
 
-def _call(auth: NotaryAuth, answers: list[requests.Response]) -> str:
-    url = f"{auth.account.base_url}/stored-files?limit=1"
-    answer = requests.get(url, auth=auth, timeout=TIMEOUT, allow_redirects=False)
-    answers.append(answer)
-    where = f"GET {API_PATH}/stored-files: {answer.status_code}"
-    if answer.status_code == 401:
+def _call(progress: _Progress) -> str:
+    url = f"{progress.auth.account.base_url}/stored-files?limit=1"
+    response = requests.get(url, auth=progress.auth, timeout=TIMEOUT, allow_redirects=False)
+    progress.response = response
+    where = f"GET {API_PATH}/stored-files: {response.status_code}"
+    if response.status_code == 401:
         raise _Failed(where, "The login worked, and its token is not taken: is the Notary service enabled?", 1)
-    if answer.status_code in (402, 403):
+    if response.status_code in (402, 403):
         return f"{where}, so the token is good, and the account has no quota or no right for this"
-    if answer.status_code != 200:
+    if response.status_code != 200:
         raise _Failed(where, "The token was sent. Try again later.", 1)
     return where
 
 
-def _compare_clocks(auth: NotaryAuth, answers: list[requests.Response]) -> str:
+def _compare_clocks(progress: _Progress) -> str:
     try:
-        date = parsedate_to_datetime(answers[-1].headers.get("Date", "")).timestamp()
+        header = "" if progress.response is None else progress.response.headers.get("Date", "")
+        date = parsedate_to_datetime(header).timestamp()
     except (TypeError, ValueError):
         return "the server does not tell its time"
     ahead = date - time.time()

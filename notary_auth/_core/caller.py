@@ -25,9 +25,10 @@ class Caller(NamedTuple):
         return not self.thread.is_alive() or (is_closed is not None and bool(is_closed()))
 
 
-#: The flights that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
-#: tasks and worker threads inherit it, which tells those that a leader depends on from those that may wait for it.
-leading: ContextVar[tuple[Login, ...]] = ContextVar("notary_auth.leading", default=())
+#: The logins that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
+#: tasks and worker threads inherit it. It tells those that a leader depends on from those that may wait for it
+#: (rule 8).
+led_logins: ContextVar[tuple[Login, ...]] = ContextVar("notary_auth.led_logins", default=())
 
 
 def current_caller() -> Caller:

@@ -1,78 +1,67 @@
-"""What an account shares with other processes in a store (`stores`): tokens, and that a password was refused.
+"""One login's transaction with a store: read, lock, read again, publish, unlock (rules b to e).
 
-A *turn* is one login's dealings with the store: look what others have left, take the lock, look again, leave what
-came of the login, give the lock back. All of it are steps, so that no event loop is blocked. The lock is tried
-for and not waited for, with pauses in between, so that no thread is blocked either. Whatever the store raises
-ends the dealings of this turn with a warning, and the login goes on as if there were no store.
+All of it are steps, so that no event loop is blocked. The lock is tried and not waited for, so that no thread is
+blocked either. Whatever the store raises ends the transaction with a warning, and the login goes on as if there
+were no store.
 """
+
+from __future__ import annotations
 
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from notary_auth._secrets import Bearer, Document, Secret, digest
-from notary_auth._wire.origin import Origin
-from notary_auth.errors import CredentialsRefused
+from notary_auth._secrets import Secret, digest
 
+from .record import SharedRecord, read_record
 from .steps import Call, Steps
 
 if TYPE_CHECKING:
-    from notary_auth._core.token_store import StoreLock, TokenStore
-
     from .seal import Seal
+    from .token_store import StoreLock, TokenStore
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
-TOKEN_TTL = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
-REFRESH_TOKEN_TTL = 30 * 24 * 3600.0  # seconds for which a refresh token is
-REFUSAL_SLACK = 3600.0  # seconds by which the clocks of two machines may differ for a refusal to be believed
-CLOCK_SLACK = 2.0  # seconds by which a store's clock may seem to go backwards
 
 Result = TypeVar("Result")
 
 log = logging.getLogger("notary_auth")
 
 
-class SharedRecord(NamedTuple):
-    """A record: what a login has left for others. Seconds, and no times, since clocks differ."""
-
-    data_center: Origin
-    authorization: Bearer | None = None
-    lifetime: float | None = None  # of the token, from when it was asked for; None: not known
-    age: float = 0.0  # since then
-    refresh_token: Secret | None = None
-    refusal: CredentialsRefused | None = None  # instead of all that: the password was refused
-    kept: float = 0.0  # how long the record is to live
-
-
 class SharedTokens:
     """An account's place in a store, or in none."""
 
-    def __init__(self, store: "TokenStore | None", username: str, cloud_url: str) -> None:
+    def __init__(self, store: TokenStore | None, username: str, cloud_url: str) -> None:
         self.store = store
         self._username = username
         self._cloud_url = cloud_url
         self._seal: tuple[bytes, bytes, Seal] | None = None  # with the salted digest of its password
 
-    def turn(self, password: Secret) -> Steps["StoreTransaction"]:
-        """A turn with the store, for this password."""
+    def begin(self, password: Secret) -> Steps[StoreTransaction]:
+        """A transaction under the key that this password makes."""
         if self.store is None:
             return NO_TRANSACTION
-        turn = StoreTransaction(self.store, self._username)
-        turn.seal = yield from turn.perform(lambda _: self._sealed(password))
-        return turn
+        transaction = StoreTransaction(self.store, self._username)
+        transaction.seal = yield from transaction.call(lambda _: self._seal_of(password))
+        return transaction
 
-    def last_turn(self) -> "StoreTransaction":
-        """A turn for the password of the last one, without asking for that."""
+    def begin_again(self) -> StoreTransaction:
+        """A transaction under the same key as the last one, without asking for the password."""
         if self.store is None or self._seal is None:
             return NO_TRANSACTION
-        turn = StoreTransaction(self.store, self._username)
-        turn.seal = self._seal[2]
-        return turn
+        transaction = StoreTransaction(self.store, self._username)
+        transaction.seal = self._seal[2]
+        return transaction
 
-    def _sealed(self, password: Secret) -> "Seal":
+    def withdraw(self, authorization: str | None) -> Steps[None]:
+        """Delete the record if it still holds this rejected token, or the next process would use it."""
+        transaction = self.begin_again()
+        record = yield from transaction.read()
+        if record is not None and record.authorization == authorization:
+            yield from transaction.delete()
+
+    def _seal_of(self, password: Secret) -> Seal:
         """The seal for a password; scrypt runs once for as long as that does not change."""
         known = self._seal
         if known is not None and digest(password, known[0]) == known[1]:
@@ -86,35 +75,35 @@ class SharedTokens:
 
 
 class StoreTransaction:
-    """One login's dealings with the store. Its methods that return steps are to be performed.
+    """Spans one login: its methods that return steps are to be performed.
 
-    What has to be left there is left, and the lock given back, by `end`; or by `abandon` where the login is not
-    gone on with, because its task was cancelled or its client gave up.
+    `commit` saves what was published and releases the lock. Where the login does not go on, because its task was
+    cancelled or its client gave up, `finish_in_background` does.
     """
 
-    def __init__(self, store: "TokenStore | None", username: str) -> None:
+    def __init__(self, store: TokenStore | None, username: str) -> None:
         self.seal: Seal | None = None
-        self.shared: SharedRecord | None = None  # what was there when it was looked at last
-        self.is_torn = False  # whether that could not be read
+        self.record: SharedRecord | None = None  # as it was read last
+        self.is_corrupt = False  # whether that could not be read
         self.has_failed = False
         self._store = store
         self._username = username
-        self._seen: bytes | None = None  # `shared` as it was sealed
+        self._sealed: bytes | None = None  # as it was read last
         self._lock: StoreLock | None = None
-        self._pending: tuple[bytes, float] | None = None  # a record to be saved, and for how long
+        self._pending: tuple[bytes, float] | None = None  # a record to be saved, and its time to live
         self._is_abandoned = False
-        self._ending = threading.RLock()  # reentrant, since the garbage collector may abandon it anywhere
+        self._committing = threading.RLock()  # reentrant: the garbage collector may abandon it anywhere
 
     @property
-    def is_ours(self) -> bool:
-        """Whether there is nobody to wait for: the lock is ours, or there is no store to have one."""
+    def may_log_in(self) -> bool:
+        """Whether no other process has to be waited for: the lock is ours, or there is no store to have one."""
         return self._lock is not None or self._store is None or self.has_failed
 
-    def perform(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
+    def call(self, function: Callable[[TokenStore], Result]) -> Steps[Result | None]:
         """Do something with the store. Once that has failed, nothing more is done, and None is returned."""
-        return None if self.has_failed else (yield from self._do(function))
+        return None if self.has_failed else (yield from self._call(function))
 
-    def _do(self, function: Callable[["TokenStore"], Result]) -> Steps[Result | None]:
+    def _call(self, function: Callable[[TokenStore], Result]) -> Steps[Result | None]:
         store = self._store
         if store is None:
             return None
@@ -122,91 +111,89 @@ class StoreTransaction:
         if not isinstance(result, _Failure):
             return result
         self.has_failed = True
-        log.warning("the store of %r failed, going on without it: %s", self._username, result.why)
+        log.warning("the store of %r failed, going on without it: %s", self._username, result.reason)
         return None
 
-    def load(self) -> Steps[SharedRecord | None]:
-        """What others have left."""
-        found = yield from self.perform(self._load)
+    def read(self) -> Steps[SharedRecord | None]:
+        """The record that other processes have saved."""
+        record = yield from self.call(self._read)
         if not self.has_failed:
-            self.shared = found
-        return found
+            self.record = record
+        return record
 
-    def _load(self, store: "TokenStore") -> SharedRecord | None:
+    def _read(self, store: TokenStore) -> SharedRecord | None:
         from .seal import RecordError
 
-        found = store.load(self._seal.name)
-        self.is_torn = False
+        found = store.load(self._name)
+        self.is_corrupt = False
         if found is None:
-            self._seen = None
+            self._sealed = None
             return None
-        record, left = found
-        is_known = record == self._seen
-        self._seen = record
+        sealed, remaining = found
+        is_known = sealed == self._sealed
+        self._sealed = sealed
         try:
-            document = self._seal.open(record)
-        except RecordError as error:  # as good as none: it is replaced
+            document = None if self.seal is None else self.seal.open(sealed)
+        except RecordError as error:  # counts as absent, and is replaced
             if not is_known:
                 log.warning("a record of %r in the store is not used: %s", self._username, error)
-            self.is_torn = True
+            self.is_corrupt = True
             return None
-        return None if document is None else _read(document, left)
+        return None if document is None else read_record(document, remaining)
 
-    def acquire(self) -> Steps[bool]:
-        """Take the lock if nobody has it. Returns whether there is nobody to wait for."""
-        if not self.is_ours:
-            yield from self.perform(self._acquire)
-        return self.is_ours
+    def try_lock(self) -> Steps[bool]:
+        """Acquire the lock if it is free. Returns whether no other process has to be waited for."""
+        if not self.may_log_in:
+            yield from self.call(self._try_lock)
+        return self.may_log_in
 
-    def _acquire(self, store: "TokenStore") -> None:
-        lock = store.lock(self._seal.name, LEASE)
+    def _try_lock(self, store: TokenStore) -> None:
+        lock = store.lock(self._name, LEASE)
         if lock.acquire():
             self._lock = lock
-            if self._is_abandoned:  # who wanted it has been cancelled meanwhile
-                self._end(store)
+            if self._is_abandoned:  # its task was cancelled meanwhile
+                self._commit(store)
 
-    def leave(self, shared: SharedRecord) -> None:
-        """Have a record saved when the turn ends, whatever becomes of the login till then.
+    def publish(self, record: SharedRecord) -> None:
+        """Have a record saved at the end of the transaction, whatever happens to the login until then.
 
-        Where the store has failed, a refresh token is worth another try: others may have one that is spent.
+        Where the store has failed, a refresh token is worth another try: other processes may have a spent one.
         """
-        if self.seal is not None and (not self.has_failed or shared.refresh_token is not None):
-            document = _written(shared)
-            self._pending = self.seal.close(document), document["kept"]
+        if self.seal is not None and (not self.has_failed or record.refresh_token is not None):
+            self._pending = self.seal.close(record.to_document()), record.ttl
 
     def delete(self) -> Steps[None]:
-        """Remove the record."""
-        yield from self.perform(lambda store: store.delete(self._seal.name))
+        yield from self.call(lambda store: store.delete(self._name))
 
-    def end(self) -> Steps[None]:
-        """Save what is to be left, and give the lock back."""
-        if self._is_owing:
-            yield from self._do(self._end)
+    def commit(self) -> Steps[None]:
+        """Save what was published, and release the lock."""
+        if self._is_open:
+            yield from self._call(self._commit)
 
-    def abandon(self) -> None:
-        """Do the same without a step, in a thread that is waited for when the program ends. Blocks nobody.
+    def finish_in_background(self) -> None:
+        """Commit without a step, in a thread that the program waits for when it ends. Blocks nobody.
 
         A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
         """
         store = self._store
         self._is_abandoned = True
-        if store is None or not self._is_owing:
+        if store is None or not self._is_open:
             return
-        thread = threading.Thread(target=_outcome, args=(lambda: self._end(store),), name="notary-auth")
+        thread = threading.Thread(target=_outcome, args=(lambda: self._commit(store),), name="notary-auth")
         try:
             thread.start()
         except RuntimeError:  # the interpreter is shutting down
-            _outcome(lambda: self._end(store))
+            _outcome(lambda: self._commit(store))
 
     @property
-    def _is_owing(self) -> bool:
+    def _is_open(self) -> bool:
         return self._pending is not None or self._lock is not None
 
-    def _end(self, store: "TokenStore") -> None:
-        with self._ending:
+    def _commit(self, store: TokenStore) -> None:
+        with self._committing:
             try:
                 if self._pending is not None:
-                    store.save(self._seal.name, *self._pending)
+                    store.save(self._name, *self._pending)
                 self._pending = None  # not before: an interrupt in between must not lose it
             except Exception:
                 self._pending = None  # a store that has failed is not asked again
@@ -217,74 +204,29 @@ class StoreTransaction:
                     lock.release()
 
     @property
-    def _seal(self) -> "Seal":
+    def _name(self) -> str:
         if self.seal is None:
-            raise RuntimeError("a turn without a seal")
-        return self.seal
+            raise RuntimeError("a transaction without a seal")
+        return self.seal.name
 
 
 class _Failure:
     """What a store raised, as far as it can be told: its text may have a URL with a password in it."""
 
-    __slots__ = ("why",)
+    __slots__ = ("reason",)
 
     def __init__(self, error: Exception) -> None:
-        self.why = type(error).__name__
+        self.reason = type(error).__name__
         if isinstance(error, OSError) and error.strerror:
-            self.why += f", {error.strerror}" + (f": {error.filename}" if error.filename else "")
+            self.reason += f", {error.strerror}" + (f": {error.filename}" if error.filename else "")
 
 
-def _outcome(function: Callable[[], Result]) -> "Result | _Failure":
+def _outcome(function: Callable[[], Result]) -> Result | _Failure:
     try:
         return function()
     except Exception as error:  # noqa: BLE001  whatever a store raises
         return _Failure(error)
 
 
-def _kept(shared: SharedRecord) -> float:
-    """Seconds that a token's record is worth keeping."""
-    if shared.refresh_token is not None:
-        return REFRESH_TOKEN_TTL
-    return TOKEN_TTL if shared.lifetime is None else shared.lifetime - shared.age
-
-
-def _written(shared: SharedRecord) -> Document:
-    """What is sealed: a JSON object."""
-    document = Document(kept=shared.kept or _kept(shared), age=shared.age, data_center=str(shared.data_center))
-    if shared.refusal is not None:
-        document.update(message=shared.refusal.args[0], refusal=shared.refusal.details(), at=time.time())
-        return document
-    document.update(
-        authorization=str(shared.authorization),
-        lifetime=shared.lifetime,
-        refresh_token=None if shared.refresh_token is None else shared.refresh_token.value,
-    )
-    return document
-
-
-def _read(document: Document, left: float) -> SharedRecord | None:
-    """The record, so much older as it has less left to live; None where the store's clock was set back."""
-    kept = document["kept"]
-    if left > kept + CLOCK_SLACK:
-        return None
-    age = document["age"] + max(0.0, kept - left)
-    data_center = Origin.of_base_url(document["data_center"])
-    if "refusal" in document:
-        # Whoever can write to the store could keep one there for ever. A wrong clock costs another attempt.
-        if abs(time.time() - document["at"]) > kept + REFUSAL_SLACK:
-            return None
-        refusal = CredentialsRefused(document["message"], **document["refusal"])
-        return SharedRecord(data_center, age=age, refusal=refusal, kept=kept)
-    refresh_token = document["refresh_token"]
-    return SharedRecord(
-        data_center,
-        Bearer(document["authorization"].removeprefix("Bearer ")),
-        document["lifetime"],
-        age,
-        None if refresh_token is None else Secret(refresh_token),
-        kept=kept,
-    )
-
-
-#: With no store: nothing is there, nobody is waited for, and nothing is left.
+#: With no store: there is no record, no process has to be waited for, and nothing is saved.
 NO_TRANSACTION = StoreTransaction(None, "")

@@ -1,122 +1,192 @@
-"""One login at a time: who leads it, who waits for it, and how it ended.
+"""One login at a time for an account: who leads it, who waits for it, how it ended, and who takes over.
 
-A *flight* is one discovery and login under way. The first caller that needs one takes it off and leads it; all
-others wait for it to land, whatever they are: threads, asyncio tasks on any loop, trio tasks. Nothing here does
-I/O and nothing blocks for longer than it takes to set a variable. How a caller waits is in `_waiting`; a flight
-only keeps the bells to be rung when it is over, one for each place (a loop, or all threads) that waits.
+The first caller that needs a login *leads* it; all others wait until it is over, whatever they are: threads,
+asyncio tasks on any loop, trio tasks. A leader that fails with an error of ours shares that with those who
+waited. One that ends without (it was cancelled, or could not reach the platform) is *lost*, and the next waiter
+takes the lead.
+
+Nothing here does I/O or blocks for longer than it takes to set a variable. How a caller waits is the driver's: a
+login only keeps the wakers that it calls when it is over, one for each place (a loop, or all threads) that waits.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any, Protocol, TypeVar
 
 from notary_auth.errors import NotaryAuthError
 
-from .caller import Caller
+from .caller import Caller, current_caller, led_logins
+from .state_lock import StateLock
+from .steps import Steps, WaitForLogin
+
+LEADER_TIMEOUT = 60.0  # seconds that a caller waits for another one's login
+LIVENESS_INTERVAL = 5.0  # seconds after which a waiter looks whether the leader still exists
+MAX_LOST_LEADERS = 2  # lost leaders after which a caller gives up
+
+log = logging.getLogger("notary_auth")
 
 
 class Waker(Protocol):
-    """What wakes those who wait in one place. `ring` may be called from any thread."""
+    """What wakes those who wait in one place. `wake` may be called from any thread."""
 
-    def ring(self) -> None: ...
+    def wake(self) -> None: ...
 
 
 AnyWaker = TypeVar("AnyWaker", bound=Waker)
 
 
 class Login:
-    """A login under way. It is over when it has landed with a result or a verdict, or was lost without either."""
+    """A login under way: a discovery, a login, a refresh or a logout that one caller leads.
 
-    __slots__ = ("_bells", "_lock", "is_lost", "is_over", "leader", "verdict")
+    It is over when it has finished with or without an error of ours, or was lost without either.
+    """
+
+    __slots__ = ("_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
 
     def __init__(self, leader: Caller) -> None:
         self.leader = leader
+        self.pid = os.getpid()
         self.is_over = False
         self.is_lost = False
-        self.verdict: NotaryAuthError | None = None
-        self._bells: dict[Hashable, Waker] = {}
+        self.error: NotaryAuthError | None = None  # what the leader shares with those who wait
+        self._wakers: dict[Hashable, Waker] = {}
         self._lock = RLock()
 
-    def bell(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
-        """The bell that all who wait in `place` share; None if there is nothing to wait for any more."""
+    def waker(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
+        """The waker that all who wait in `place` share; None if there is nothing to wait for any more."""
         with self._lock:
-            bell: Any = self._bells.get(place)
-            if bell is None:
-                bell = self._bells[place] = make()
-            # Looked at last: the garbage collector may have ended the flight in this thread in between.
-            return None if self.is_over else bell
+            waker: Any = self._wakers.get(place)
+            if waker is None:
+                waker = self._wakers[place] = make()
+            # Look last: the garbage collector may have ended the login in this thread in between.
+            return None if self.is_over else waker
 
-    def end(self, verdict: NotaryAuthError | None, lost: bool) -> None:
+    def end(self, error: NotaryAuthError | None, is_lost: bool) -> None:
         """End it, and wake all who wait for it. The second time, this does nothing."""
         with self._lock:
             if self.is_over:
                 return
-            self.verdict = verdict
-            self.is_lost = lost
+            self.error = error
+            self.is_lost = is_lost
             self.is_over = True
-            bells, self._bells = self._bells, {}
-        for bell in bells.values():
+            wakers, self._wakers = self._wakers, {}
+        for waker in wakers.values():
             try:
-                bell.ring()
+                waker.wake()
             except RuntimeError:  # that loop is closed, so nobody waits there
                 pass
 
 
-class _Runway:
-    """The lock and the flight under way, for one process."""
-
-    __slots__ = ("flight", "lock")
-
-    def __init__(self) -> None:
-        # Reentrant, since the garbage collector may close a leader's generator, and so land its flight, in the
-        # middle of anything.
-        self.lock = RLock()
-        self.flight: Login | None = None
-
-
 class SingleFlight:
-    """The flights of one Account: at most one is under way.
+    """The logins of one account, at most one of them under way in a process.
 
-    State is kept for each process by its id: after a fork the child has a new lock that nobody holds and no
-    flight whose leader stayed behind in its parent.
+    Args:
+        now: the account's clock, in seconds.
+        to_error: makes the error of a caller that gives up waiting, from the reason.
     """
 
-    def __init__(self) -> None:
-        self._runways: dict[int, _Runway] = {}
+    def __init__(
+        self, lock: StateLock, now: Callable[[], float], to_error: Callable[[str], NotaryAuthError]
+    ) -> None:
+        self._lock = lock
+        self._now = now
+        self._to_error = to_error
+        self._latest: Login | None = None
 
     @property
-    def lock(self) -> AbstractContextManager[bool]:
-        """The one lock of the Account's state. Never held over a step."""
-        return self._runway.lock
+    def current(self) -> Login | None:
+        """The login under way, if there is one. After a fork, the parent's is none of the child's."""
+        login = self._latest
+        return None if login is None or login.is_over or login.pid != os.getpid() else login
 
-    @property
-    def _runway(self) -> _Runway:
-        pid = os.getpid()
-        return self._runways.get(pid) or self._runways.setdefault(pid, _Runway())
+    def run(
+        self,
+        attempt: Callable[[], Steps[object]],
+        is_done: Callable[[], bool],
+        without_waiting: Callable[[], Steps[object]] | None = None,
+    ) -> Steps[None]:
+        """Run `attempt` in one caller; the others wait until `is_done()`.
 
-    @property
-    def under_way(self) -> Login | None:
-        """The flight that has taken off and is not over, if there is one."""
-        flight = self._runway.flight
-        return None if flight is None or flight.is_over else flight
+        Args:
+            without_waiting: what a caller runs that cannot wait for the leader; as a rule, `attempt`.
 
-    def board(self, flight: Login) -> Login | None:
-        """Take off with `flight`. If there is one under way already, do not, and return that."""
-        runway = self._runway
-        with runway.lock:
-            under_way = self.under_way
-            if under_way is None:
-                runway.flight = flight
-            return under_way
+        Raises:
+            NotaryAuthError: the attempt failed, here or in the leader; or this caller has given up waiting.
+        """
+        lost = 0
+        while not is_done():
+            login = yield from self.lead(attempt, is_done)
+            if login is None:
+                continue
+            if not (yield from self.wait(login)):
+                log.debug("one more login: this caller cannot wait for the one under way")
+                yield from (without_waiting or attempt)()
+            elif login.error is not None and not is_done():
+                raise login.error.as_type(type(login.error))
+            elif login.is_lost:
+                lost += 1
+                if lost == MAX_LOST_LEADERS:
+                    raise self._to_error(f"{lost} attempts of other callers ended without an answer")
 
-    def land(self, flight: Login, *, verdict: NotaryAuthError | None = None, lost: bool = False) -> None:
-        """End `flight`, whether it has taken off or not. The second time for one flight, this does nothing."""
-        flight.end(verdict, lost)  # first: an interrupt in between must not leave one that never ends
-        runway = self._runway
-        with runway.lock:
-            if runway.flight is flight:
-                runway.flight = None
+    def lead(
+        self, attempt: Callable[[], Steps[object]], is_done: Callable[[], bool], shares_error: bool = True
+    ) -> Steps[Login | None]:
+        """Run `attempt`, unless a login is under way: then return that, to be waited for."""
+        current = self.current
+        if current is not None:  # as for all of a crowd but one: without a login of their own, and its locks
+            return current
+        login = Login(current_caller())
+        error: NotaryAuthError | None = None
+        is_lost = True
+        led_before = led_logins.get()
+        led_now = (*led_before, login)
+        try:  # also around the start: an interrupt must leave no login behind that nobody leads
+            current = self.try_start(login)
+            if current is not None:
+                return current
+            led_logins.set(led_now)
+            if not is_done():  # the login before this one may have finished in between
+                yield from attempt()
+            is_lost = False
+            return None
+        except NotaryAuthError as failure:
+            error, is_lost = failure.as_type(type(failure)) if shares_error else None, False
+            raise
+        finally:  # also when the generator is closed: cancelled, timed out, or the platform not reached
+            self.finish(login, error=error, is_lost=is_lost)
+            if led_logins.get() is led_now:  # the garbage collector may end this in another caller's context
+                led_logins.set(led_before)
+
+    def wait(self, login: Login) -> Steps[bool]:
+        """Wait until `login` is over. False: this caller cannot, since the leader needs it to go on."""
+        if login in led_logins.get():  # a hook or a callable of the leader's asks, in whatever thread or task
+            return False
+        deadline = self._now() + LEADER_TIMEOUT
+        while not login.is_over:
+            if login.leader.is_gone:
+                self.finish(login, is_lost=True)
+            elif self._now() >= deadline:
+                self.finish(login, is_lost=True)  # so that the next caller need not wait as well
+                raise self._to_error(f"another caller's attempt has not ended in {LEADER_TIMEOUT:.0f} seconds")
+            elif not (yield WaitForLogin(login, LIVENESS_INTERVAL)):
+                return False
+        return True
+
+    def try_start(self, login: Login) -> Login | None:
+        """Let `login` be the one under way. If there is one already, return that instead."""
+        with self._lock():
+            current = self.current
+            if current is None:
+                self._latest = login
+            return current
+
+    def finish(self, login: Login, *, error: NotaryAuthError | None = None, is_lost: bool = False) -> None:
+        """End `login`, whether it has started or not. The second time, this does nothing."""
+        login.end(error, is_lost)  # first: an interrupt in between must not leave a login that never ends
+        with self._lock():
+            if self._latest is login:
+                self._latest = None

@@ -1,18 +1,19 @@
-"""The steps of a conversation, and what an adapter sends back for each. Data only.
+"""The steps that the core asks an adapter to do, and what it sends back for each. Data only.
 
-`Account.conversation` yields steps; an adapter performs them with its client and sends the results in. These are
-classes by hand and a few named tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms,
-and a named tuple compiles each annotation that is a string, so there are no postponed ones here.
+`Account.sign`, `reauthorize` and `log_out` are generators of steps. These are classes by hand and a few named
+tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms, and a named tuple compiles each
+annotation that is a string, so there are no postponed ones here.
 """
 
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notary_auth._wire.messages import ControlRequest
-from notary_auth._wire.origin import Origin
 
 if TYPE_CHECKING:
     from .single_flight import Login
+
+MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
 
 Result = TypeVar("Result")
 
@@ -21,32 +22,30 @@ class Signature(NamedTuple):
     """What makes the user's request an authenticated one."""
 
     authorization: str | None  # the header's value; None: leave the request unsigned
-    origin: Origin | None  # where the request has to go instead; None: where it is addressed to
+    url: str | None  # where the request has to go instead; None: where it is addressed to
 
-    def __repr__(self) -> str:
-        return f"<Signature {'with' if self.authorization else 'without'} a token, origin {self.origin}>"
+    def __repr__(self) -> str:  # the query may have anything in it
+        where = "" if self.url is None else f", URL {self.url.partition('?')[0]}"
+        return f"<Signature {'with' if self.authorization else 'without'} a token{where}>"
 
 
 UNSIGNED = Signature(None, None)
 
 
-class Received:
-    """What the user's request was answered with."""
+class Received(NamedTuple):
+    """A response to the user's request, as far as it matters here."""
 
-    __slots__ = ("authorization", "replayable", "status", "url")
+    status: int
+    url: str  # where the response came from, which redirects may have changed
+    authorization: str | None  # the header's value that its request carried
+    can_replay: bool = False  # whether that request's body can be sent again whole
 
-    def __init__(self, status: int, url: str, authorization: str | None, replayable: bool) -> None:
-        self.status = status
-        self.url = url  # where the answer comes from, which redirects may have changed
-        self.authorization = authorization  # the header's value that the answered request carried
-        self.replayable = replayable  # whether that request's body can be sent once more
-
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # the header has the token in it, the URL's query may have anything
         return f"<Received {self.status} from {self.url.partition('?')[0]}>"
 
 
 class SendControl:
-    """Make this control call with the user's client. Send back its `ControlResponse`."""
+    """Send this control request with the user's client. Send back its `ControlResponse`."""
 
     __slots__ = __match_args__ = ("request",)
 
@@ -60,15 +59,15 @@ class WaitForLogin:
     Send back whether waiting was possible: it is not where the leader needs this very thread or task to go on.
     """
 
-    __slots__ = __match_args__ = ("flight", "seconds")
+    __slots__ = __match_args__ = ("login", "seconds")
 
-    def __init__(self, flight: "Login", seconds: float) -> None:
-        self.flight = flight
+    def __init__(self, login: "Login", seconds: float) -> None:
+        self.login = login
         self.seconds = seconds
 
 
 class Sleep:
-    """Wait out a pause that the platform asked for. Send back nothing."""
+    """Wait so many seconds. Send back nothing."""
 
     __slots__ = __match_args__ = ("seconds",)
 
@@ -88,14 +87,14 @@ class Call:
         self.function = function
 
 
-class Forward:
-    """Send the user's own request, addressed and signed so. Send back the `Received`."""
+class Drain:
+    """Read the rejected response to its end, since it is going to be replaced. Send back nothing.
 
-    __slots__ = __match_args__ = ("signature",)
+    Its connection may be the only one that the login can have.
+    """
 
-    def __init__(self, signature: Signature) -> None:
-        self.signature = signature
+    __slots__ = __match_args__ = ()
 
 
-Step = SendControl | WaitForLogin | Sleep | Call | Forward
+Step = SendControl | WaitForLogin | Sleep | Call | Drain
 Steps = Generator[Step, Any, Result]

@@ -45,7 +45,7 @@ def is_encoded(headers: Mapping[str, str]) -> bool:
     return headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
-class Body:
+class ControlBody:
     """A reply's body on its way in, read no further than it takes to see that it is too large or too slow.
 
     A time-out of the client is from one byte to the next; `seconds` is for all of them. No repr and no traceback
@@ -65,7 +65,7 @@ class Body:
         self.is_late = time.monotonic() > self._deadline
         return not self.is_late and len(self._bytes) <= REPLY_LIMIT
 
-    def take_all(self, chunks: Iterable[bytes]) -> "Body":
+    def take_all(self, chunks: Iterable[bytes]) -> "ControlBody":
         all(map(self.take, chunks))  # no variable ever holds a chunk
         return self
 

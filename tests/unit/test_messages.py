@@ -13,7 +13,7 @@ from tests.core import (
     CLOUD,
     HOME,
     Bearer,
-    Body,
+    ControlBody,
     ControlRequest,
     ControlResponse,
     Forward,
@@ -275,23 +275,23 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     ]
     complete(account, 401, found(), granted("token-2", None), 401)
     assert records(caplog) == [
-        "DEBUG a token of 'JohnSmith' was refused",
+        "DEBUG a token of 'JohnSmith' was rejected",
         f"DEBUG asking <ControlRequest GET {LOOKUP_URL}>",
         f"DEBUG asking <ControlRequest POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for an unknown time",
         "WARNING a fresh token of 'JohnSmith' got a 401 too: it is passed on",
     ]
     clock_of(account).advance(60)
-    complete(account, answered(401, "token-2", replayable=False))
+    complete(account, answered(401, "token-2", can_replay=False))
     assert records(caplog) == [
-        "DEBUG a token of 'JohnSmith' was refused",
+        "DEBUG a token of 'JohnSmith' was rejected",
         "WARNING a 401 is passed on, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
         complete(account, url=url)
     assert records(caplog) == [
-        f"WARNING requests to {what} go out unsigned: it is neither {CLOUD} nor the data center of 'JohnSmith'"
+        f"WARNING requests to {what} are sent unsigned: it is neither {CLOUD} nor the data center of 'JohnSmith'"
         for what in ("https://a.example", "URLs of an unusual form")
     ]
 
@@ -302,14 +302,14 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG, "notary_auth")
     complete(account, reply(500, b""))
     assert records(caplog)[1:] == [
-        "WARNING the token of 'JohnSmith' was not renewed and is used until its end: "
+        "WARNING the token of 'JohnSmith' was not refreshed and is used until it expires: "
         f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
     ]
     clock_of(account).advance(50)
     renewing = begin(account)
     assert isinstance(renewing.throw(KeyError("secret")), Forward)
     assert records(caplog)[1:] == [
-        "WARNING the token of 'JohnSmith' was not renewed and is used until its end: KeyError"
+        "WARNING the token of 'JohnSmith' was not refreshed and is used until it expires: KeyError"
     ]
     account = new_account()
     first, second = begin(account), begin(account)
@@ -317,12 +317,12 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     assert isinstance(second.step, WaitForLogin)
     second.send(False)
     assert isinstance(second.step, SendControl)
-    assert records(caplog)[1] == "DEBUG 'JohnSmith' logs in a second time: it cannot wait for the first"
+    assert records(caplog)[1] == "DEBUG one more login: this caller cannot wait for the one under way"
 
 
 def test_reprs() -> None:
     token = token_of(logged_in())
-    body = Body()
+    body = ControlBody()
     body.take(b"secret")
     assert [
         repr(ControlRequest("GET", f"{LOOKUP_URL}?login=JohnSmith", {}, b"secret")),
@@ -330,8 +330,8 @@ def test_reprs() -> None:
         repr(reply(200, {"secret": 1})),
         repr(Secret("secret")),
         repr(token),
-        repr(token.here),
-        repr(token.there),
+        repr(token.signature),
+        repr(Signature("secret", f"{HOME}{FILES}?secret=1")),
         repr(Signature(None, None)),
         repr(Bearer("secret")),
         repr(Bearer("secret").encode()),
@@ -342,9 +342,9 @@ def test_reprs() -> None:
         "<ControlResponse 200, 13 bytes>",
         "<Secret>",
         f"<Token for {HOME}>",
-        "<Signature with a token, origin None>",
-        f"<Signature with a token, origin {HOME}>",
-        "<Signature without a token, origin None>",
+        "<Signature with a token>",
+        f"<Signature with a token, URL {HOME}{FILES}>",
+        "<Signature without a token>",
         "'Bearer ***'",
         "b'Bearer ***'",
         f"Account('JohnSmith', cloud_url='{CLOUD}')",

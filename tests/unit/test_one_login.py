@@ -181,7 +181,7 @@ def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
     account = new_account()
     leader, waiting = begin(account), begin(account)
     assert isinstance(waiting.step, WaitForLogin)
-    assert waiting.step.flight is current_login(account)
+    assert waiting.step.login is current_login(account)
     inner = begin(account, context=leader.context)
     assert isinstance(inner.step, SendControl), "logs in, and does not wait"
     assert inner.go_on(found(), granted("token-2")).authorizations == ["Bearer token-2"]

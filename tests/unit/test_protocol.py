@@ -12,7 +12,7 @@ import pytest
 from tests.core import (
     REPLY_LIMIT,
     Bearer,
-    Body,
+    ControlBody,
     ControlResponse,
     Document,
     Origin,
@@ -31,7 +31,7 @@ HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 
 def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
-    body = Body()
+    body = ControlBody()
     assert body.take(b"x" * REPLY_LIMIT)
     assert not body.take(b"y")
     assert bytes(body) == b"x" * REPLY_LIMIT + b"y"
@@ -62,20 +62,20 @@ def test_of_a_body_without_end_no_more_is_taken_than_it_takes() -> None:
             taken.append(1)
             yield b" " * (REPLY_LIMIT // 4)
 
-    assert len(bytes(Body().take_all(chunks()))) == REPLY_LIMIT * 5 // 4
+    assert len(bytes(ControlBody().take_all(chunks()))) == REPLY_LIMIT * 5 // 4
     assert len(taken) == 5
 
 
 def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    body, patient = Body(30), Body()
+    body, patient = ControlBody(30), ControlBody()
     now = 130.0
     assert body.take(b"{")
     now = 130.1
     assert not body.take(b"}")
     assert (body.is_late, bytes(body)) == (True, b"{}")
-    assert not Body().is_late
+    assert not ControlBody().is_late
     assert patient.take(b"{}")
     now = inf
     assert patient.take(b"{}")

@@ -205,7 +205,7 @@ def test_the_record_of_a_rejected_token_is_deleted_together_with_its_refresh_tok
     complete(processes.account(**OFFLINE), found(), granted(refresh_token="refresh-1"))
     second = begin(processes.account(**OFFLINE))
     second.perform_calls()
-    second.send(answered(401, "token-1", replayable=False))
+    second.send(answered(401, "token-1", can_replay=False))
     second.go_on()
     assert processes.settle().records == {}
 

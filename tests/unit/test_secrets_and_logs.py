@@ -123,6 +123,6 @@ def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture)
 def test_rule_24_the_warm_path_takes_no_lock() -> None:
     account = logged_in()
     forbid_lock(account)
-    assert cached_signature(account, HOME + FILES) is token_of(account).here
-    assert cached_signature(account, CLOUD + FILES) is token_of(account).there
+    assert cached_signature(account, HOME + FILES) is token_of(account).signature
+    assert cached_signature(account, CLOUD + FILES) == ("Bearer token-1", HOME + FILES)
     assert complete(account).authorizations == ["Bearer token-1"]

@@ -1,4 +1,4 @@
-"""Flights and the waiting for them: threads, asyncio tasks and trio tasks, without HTTP."""
+"""Logins and the waiting for them: threads, asyncio tasks and trio tasks, without HTTP."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import trio
 
 from notary_auth import Account, CredentialsRefused, LoginError
 from tests.core import (
-    UNSIGNED,
     Call,
     ControlRequest,
     Conversation,
-    Forward,
+    Drain,
     Login,
     SendControl,
     SingleFlight,
@@ -35,73 +34,74 @@ from tests.core import (
     current_login,
     found,
     new_account,
+    new_single_flight,
     perform,
     places_that_wait,
     refused,
     tasks_that_wait,
 )
 
-VERDICT = LoginError("no")
+ERROR = LoginError("no")
 
 context: ContextVar[str] = ContextVar("context", default="")
 
 
-def taken_off(flights: SingleFlight) -> Login:
-    flight = Login(current_caller())
-    assert flights.board(flight) is None
-    return flight
+def start(single_flight: SingleFlight) -> Login:
+    login = Login(current_caller())
+    assert single_flight.try_start(login) is None
+    return login
 
 
 def trio_run(coroutine: Any) -> Any:
     return trio.run(lambda: coroutine)
 
 
-def test_one_flight_is_under_way_at_a_time() -> None:
-    flights = SingleFlight()
+def test_one_login_is_under_way_at_a_time() -> None:
+    single_flight = new_single_flight()
     first, second = Login(current_caller()), Login(current_caller())
-    assert flights.board(first) is None
-    assert flights.board(second) is first
-    flights.land(first, verdict=VERDICT)
-    assert (first.is_over, first.is_lost, first.verdict) == (True, False, VERDICT)
-    assert flights.board(second) is None
+    assert single_flight.try_start(first) is None
+    assert single_flight.try_start(second) is first
+    single_flight.finish(first, error=ERROR)
+    assert (first.is_over, first.is_lost, first.error) == (True, False, ERROR)
+    assert single_flight.try_start(second) is None
 
 
-def test_a_flight_ends_once() -> None:
-    flights = SingleFlight()
-    flight = taken_off(flights)
-    flights.land(flight, lost=True)
-    flights.land(flight, verdict=VERDICT)
-    assert (flight.is_lost, flight.verdict) == (True, None)
-    other = taken_off(flights)
-    flights.land(flight)
+def test_a_login_ends_once() -> None:
+    single_flight = new_single_flight()
+    login = start(single_flight)
+    single_flight.finish(login, is_lost=True)
+    single_flight.finish(login, error=ERROR)
+    assert (login.is_lost, login.error) == (True, None)
+    other = start(single_flight)
+    single_flight.finish(login)
     assert not other.is_over
 
 
-def test_a_flight_ends_wherever_it_is() -> None:
+def test_a_login_ends_wherever_it_is() -> None:
     """After an interrupt, or in a forked child, it may be on no runway: nobody must wait for it for ever."""
-    flights = SingleFlight()
-    flight = Login(current_caller())
-    flights.land(flight, lost=True)
-    assert (flight.is_over, flight.is_lost) == (True, True)
-    ended = taken_off(flights)
-    ended.end(None, lost=True)  # and an interrupt, before it was taken from the runway
-    assert taken_off(flights) is not ended
+    single_flight = new_single_flight()
+    login = Login(current_caller())
+    single_flight.finish(login, is_lost=True)
+    assert (login.is_over, login.is_lost) == (True, True)
+    ended = start(single_flight)
+    ended.end(None, is_lost=True)  # and an interrupt, before it was taken from the runway
+    assert start(single_flight) is not ended
 
 
 def test_nobody_waits_for_what_is_over() -> None:
-    flights = SingleFlight()
-    flight = taken_off(flights)
-    flights.land(flight)
-    assert flight.bell("place", ThreadWaker) is None
+    single_flight = new_single_flight()
+    login = start(single_flight)
+    single_flight.finish(login)
+    assert login.waker("place", ThreadWaker) is None
 
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_only_what_is_not_http_is_performed(is_async: bool) -> None:
-    for step in (SendControl(ControlRequest("GET", "https://x", {})), Forward(UNSIGNED)):
-        with pytest.raises(TypeError, match=r"^an adapter sends by itself$"):
+    for step in (SendControl(ControlRequest("GET", "https://x", {})), Drain()):
+        with pytest.raises(TypeError, match="an adapter sends and drains by itself"):
             asyncio.run(aperform(step)) if is_async else perform(step)
         if is_async:
-            with pytest.raises(TypeError, match=r"^an adapter sends by itself$"):
+            with pytest.raises(TypeError, match="an adapter sends and drains by itself"):
                 trio.run(aperform, step)
 
 
@@ -114,18 +114,18 @@ def test_sleeps_and_calls_are_performed() -> None:
 
 
 def test_every_kind_of_caller_is_woken() -> None:
-    flights = SingleFlight()
-    flight: list[Login] = []
+    single_flight = new_single_flight()
+    login: list[Login] = []
     waiting = threading.Barrier(6)
     woken: list[bool] = []
 
     async def wait_in_tasks() -> None:
         waiting.wait()
-        woken.extend(await asyncio.gather(*(aperform(WaitForLogin(flight[0], 30)) for _ in range(5))))
+        woken.extend(await asyncio.gather(*(aperform(WaitForLogin(login[0], 30)) for _ in range(5))))
 
     async def wait_in_trio() -> None:
         async def wait() -> None:
-            woken.append(await aperform(WaitForLogin(flight[0], 30)))
+            woken.append(await aperform(WaitForLogin(login[0], 30)))
 
         waiting.wait()
         async with trio.open_nursery() as nursery:
@@ -134,7 +134,7 @@ def test_every_kind_of_caller_is_woken() -> None:
 
     def wait_in_thread() -> None:
         waiting.wait()
-        woken.append(perform(WaitForLogin(flight[0], 30)))
+        woken.append(perform(WaitForLogin(login[0], 30)))
 
     threads = [
         threading.Thread(target=target)
@@ -146,14 +146,14 @@ def test_every_kind_of_caller_is_woken() -> None:
             lambda: trio.run(wait_in_trio),
         )
     ]
-    flight.append(taken_off(flights))
+    login.append(start(single_flight))
     for thread in threads:
         thread.start()
     waiting.wait()
-    while places_that_wait(flight[0]) < 4:  # threads, two asyncio loops, one trio run
+    while places_that_wait(login[0]) < 4:  # threads, two asyncio loops, one trio run
         time.sleep(0.001)
     started = time.monotonic()
-    flights.land(flight[0])
+    single_flight.finish(login[0])
     for thread in threads:
         thread.join()
     assert woken == [True] * 17
@@ -161,30 +161,30 @@ def test_every_kind_of_caller_is_woken() -> None:
 
 
 def test_waiting_ends_after_its_time() -> None:
-    flights = SingleFlight()
-    flight = taken_off(flights)
+    single_flight = new_single_flight()
+    login = start(single_flight)
     results: list[bool] = []
     started = time.monotonic()
-    thread = threading.Thread(target=lambda: results.append(perform(WaitForLogin(flight, 0.05))))
+    thread = threading.Thread(target=lambda: results.append(perform(WaitForLogin(login, 0.05))))
     thread.start()
     thread.join()
     # In this thread a task of another loop leads, for all that is known: tasks may wait, threads may not.
-    results.append(asyncio.run(aperform(WaitForLogin(flight, 0.05))))
-    results.append(trio.run(aperform, WaitForLogin(flight, 0.05)))
+    results.append(asyncio.run(aperform(WaitForLogin(login, 0.05))))
+    results.append(trio.run(aperform, WaitForLogin(login, 0.05)))
     assert results == [True, True, True]
     assert time.monotonic() - started >= 0.15, "each has waited"
-    assert perform(WaitForLogin(flight, 30)) is False
+    assert perform(WaitForLogin(login, 30)) is False
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio_run])
 def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: Any) -> None:
     """The tasks of an asyncio loop share one timer, which is set anew when there is somebody to wake again."""
-    flight = Login(current_caller())
+    login = Login(current_caller())
     looks: list[int] = []
 
     async def wait(task: int) -> None:
         for _ in range(3):
-            await aperform(WaitForLogin(flight, 0.05))
+            await aperform(WaitForLogin(login, 0.05))
             looks.append(task)
 
     async def main() -> None:
@@ -200,8 +200,8 @@ def test_waiting_ends_each_time_however_many_wait_and_whenever_they_began(run: A
 
 def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
     async def main() -> list[Any]:
-        flight = Login(current_caller())
-        tasks = [asyncio.create_task(aperform(WaitForLogin(flight, 1000))) for _ in range(3)]
+        login = Login(current_caller())
+        tasks = [asyncio.create_task(aperform(WaitForLogin(login, 1000))) for _ in range(3)]
         await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
@@ -213,17 +213,17 @@ def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
 
 
 def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
-    flights = SingleFlight()
-    flight = taken_off(flights)
+    single_flight = new_single_flight()
+    login = start(single_flight)
 
     async def give_up(wait: Any) -> None:
         await wait
 
     for run in (asyncio.run, lambda work: trio.run(lambda: work)):
-        run(give_up(aperform(WaitForLogin(flight, 0.01))))
-    assert places_that_wait(flight) == 2
-    flights.land(flight)
-    assert flight.is_over
+        run(give_up(aperform(WaitForLogin(login, 0.01))))
+    assert places_that_wait(login) == 2
+    single_flight.finish(login)
+    assert login.is_over
 
 
 def test_who_is_calling() -> None:
@@ -252,13 +252,13 @@ def test_who_is_calling() -> None:
 
 
 def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
-    flight = taken_off(SingleFlight())
-    asyncio.run(_wait_briefly(flight))
-    assert (places_that_wait(flight), tasks_that_wait(flight)) == (1, 0)
+    login = start(new_single_flight())
+    asyncio.run(_wait_briefly(login))
+    assert (places_that_wait(login), tasks_that_wait(login)) == (1, 0)
 
 
-async def _wait_briefly(flight: Login) -> None:
-    await aperform(WaitForLogin(flight, 0.01))
+async def _wait_briefly(login: Login) -> None:
+    await aperform(WaitForLogin(login, 0.01))
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio_run])
@@ -331,46 +331,46 @@ def test_a_task_that_is_cancelled_does_not_wait_for_its_call(run: Any) -> None:
 
 
 def ends_at_line(number: int) -> bool:
-    """End a flight when a thread that waits for it has come to this line of all it does, in that very thread."""
-    flights = SingleFlight()
-    flight = taken_off(flights)
+    """End a login when a thread that waits for it has come to this line of all it does, in that very thread."""
+    single_flight = new_single_flight()
+    login = start(single_flight)
     lines = itertools.count()
 
     def trace(frame: Any, event: str, _: Any) -> Any:
         if event == "line" and next(lines) == number:
-            flights.land(flight, lost=True)
+            single_flight.finish(login, is_lost=True)
         return trace
 
     def wait() -> None:
         sys.settrace(trace)
-        perform(WaitForLogin(flight, 0.2))
+        perform(WaitForLogin(login, 0.2))
         sys.settrace(None)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     thread.join(10)
     assert not thread.is_alive(), f"ended at line {number} of its waiting, and it waits for ever"
-    return flight.is_over
+    return login.is_over
 
 
-def test_a_flight_may_end_in_the_middle_of_anything_that_a_waiting_thread_does() -> None:
+def test_a_login_may_end_in_the_middle_of_anything_that_a_waiting_thread_does() -> None:
     """The garbage collector may close a forgotten leader's conversation between any two lines of any thread."""
     last = next(number for number in itertools.count() if not ends_at_line(number))
     assert last > 10
 
 
-def flight_of(account: Account) -> Login:
-    flight = current_login(account)
-    assert flight is not None
-    return flight
+def login_of(account: Account) -> Login:
+    login = current_login(account)
+    assert login is not None
+    return login
 
 
 def test_a_verdict_is_no_loss() -> None:
     account = new_account()
     leader = begin(account)
-    flight = flight_of(account)
+    login = login_of(account)
     leader.go_on(found(), refused())
-    assert (type(flight.verdict), flight.is_lost) == (CredentialsRefused, False)
+    assert (type(login.error), login.is_lost) == (CredentialsRefused, False)
 
 
 def test_a_leader_that_is_gone_or_waited_for_too_long_is_a_loss() -> None:
@@ -379,13 +379,13 @@ def test_a_leader_that_is_gone_or_waited_for_too_long_is_a_loss() -> None:
     thread = threading.Thread(target=lambda: left.append(begin(account)))
     thread.start()
     thread.join()
-    flight = flight_of(account)
+    login = login_of(account)
     next_one = begin(account)
-    assert (flight.is_over, flight.is_lost) == (True, True)
-    flight = flight_of(account)
+    assert (login.is_over, login.is_lost) == (True, True)
+    login = login_of(account)
     late = begin(account)
     clock_of(account).advance(60)
     late.send(True)
-    assert (flight.is_over, flight.is_lost) == (True, True)
-    assert flight.leader is not None
+    assert (login.is_over, login.is_lost) == (True, True)
+    assert login.leader is not None
     next_one.close()

@@ -314,7 +314,7 @@ def test_rule_16_a_refused_token_is_withdrawn_where_the_request_cannot_be_sent_a
     second = begin(processes.account())
     step = second.perform_calls()
     assert isinstance(step, Forward)
-    second.send(answered(401, "token-1", replayable=False))
+    second.send(answered(401, "token-1", can_replay=False))
     second.go_on()
     assert processes.store.records == {}
     assert not processes.settle().is_locked
@@ -327,7 +327,7 @@ def test_rule_16_a_token_that_has_replaced_the_refused_one_stays_in_the_store(pr
     conversation = begin(second)
     conversation.perform_calls()
     complete(first, 401, found(), granted("token-2"))
-    conversation.send(answered(401, "token-1", replayable=False))
+    conversation.send(answered(401, "token-1", can_replay=False))
     conversation.go_on()
     assert complete(processes.account()).authorizations == ["Bearer token-2"]
 

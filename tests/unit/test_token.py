@@ -102,7 +102,7 @@ def test_times_are_from_here_on() -> None:
         "Bearer token-6",
     ]
     account = logged_in()
-    complete(account, answered(401, "token-1", replayable=False))
+    complete(account, answered(401, "token-1", can_replay=False))
     complete(account, found(), granted("token-2"), answered(204, None, "https://evil.example/"))
     clock_of(account).advance(60)  # after which a token that has replaced another is like any
     assert complete(account, 401, found(), granted("token-3")).authorizations == [
@@ -172,7 +172,7 @@ def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
     clock_of(account).advance(7200 - 200)
     answers = [failure, found()] if failure.status == 401 else [failure]
     assert complete(account, *answers).authorizations == ["Bearer token-1"]
-    assert "not renewed" in caplog.text
+    assert "not refreshed" in caplog.text
     clock_of(account).advance(29)
     assert complete(account).authorizations == ["Bearer token-1"], "the next try waits"
     clock_of(account).advance(2)

@@ -15,7 +15,6 @@ from tests.core import (
     Clock,
     Conversation,
     Forward,
-    Origin,
     Received,
     SendControl,
     WaitForLogin,
@@ -145,7 +144,7 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
             case WaitForLogin():
                 each.send(True)
             case Forward(signature):
-                each.send(Received(401, HOME + FILES, signature.authorization, replayable=True))
+                each.send(Received(401, HOME + FILES, signature.authorization, can_replay=True))
             case None:
                 crowd[index] = begin(account)
         clock_of(account).advance(0.01)
@@ -206,11 +205,11 @@ def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
 def test_rule_15_a_moved_account_is_followed() -> None:
     account = logged_in()
     conversation = complete(account, 401, found(NEW_HOME), granted("token-2"), 200)
-    assert [signature.origin for signature in conversation.signatures] == [Origin.of(HOME), Origin.of(NEW_HOME)]
+    assert [signature.url for signature in conversation.signatures] == [HOME + FILES, NEW_HOME + FILES]
     assert account.server_url == NEW_HOME
     # Requests that were under way to the old one, or are still addressed to it, are looked after as well.
     late = complete(account, answer=answered(401, "token-1"))
-    assert late.signatures == [("Bearer token-2", Origin.of(NEW_HOME))]
+    assert late.signatures == [("Bearer token-2", NEW_HOME + FILES)]
     assert complete(account, url=HOME + FILES).signatures == late.signatures
 
 
@@ -276,7 +275,7 @@ def test_rule_15_forgetting_during_a_login_leaves_an_account_that_knows_its_401s
 
 def test_rule_16_a_body_that_cannot_be_sent_again_is_not() -> None:
     account = logged_in()
-    conversation = complete(account, answered(401, "token-1", replayable=False))
+    conversation = complete(account, answered(401, "token-1", can_replay=False))
     assert conversation.sent == []
     assert len(conversation.signatures) == 1
     assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
@@ -294,7 +293,7 @@ def test_rule_16_bodies_that_cannot_be_sent_again_cause_one_login_a_minute() -> 
             conversation.send(granted(f"token-{upload}"))
         assert isinstance(conversation.step, Forward)
         header = conversation.step.signature.authorization
-        conversation.send(Received(401, HOME + FILES, header, replayable=False))
+        conversation.send(Received(401, HOME + FILES, header, can_replay=False))
         assert conversation.step is None
         clock_of(account).advance(10)
     assert logins == 2

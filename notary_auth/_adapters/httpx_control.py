@@ -1,0 +1,200 @@
+"""Control requests in httpx's and httpx2's terms: sent once, and their responses read with suspicion.
+
+Control requests go through the user's client, by being yielded from the auth flow: through its proxies, CA bundle,
+mounts, mocks and time-outs, and past its event hooks. So the body of one is given out only once, to be safe from
+redirects, and the response is read apart from the client, which would read it whatever its size, and keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from math import inf
+from typing import Any, ClassVar, NoReturn
+
+from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_encoded
+
+
+class ReadControl:
+    """Read this control response's body into `body`, and close the response."""
+
+    __slots__ = ("body", "response")
+
+    def __init__(self, response: Any, body: ControlBody) -> None:
+        self.response = response
+        self.body = body
+
+    def read(self) -> None:
+        try:
+            if not is_encoded(self.response.headers):
+                self.body.take_all(self.response.iter_raw())
+        finally:
+            self.response.close()
+
+    async def aread(self, network_error: type[Exception]) -> None:
+        response = self.response
+        if is_encoded(response.headers):
+            await response.aclose()
+            return
+        chunks = response.aiter_raw()
+        try:
+            async for chunk in chunks:
+                goes_on = self.body.take(chunk)
+                del chunk  # no traceback with locals is to show it
+                if not goes_on:
+                    break
+        finally:
+            await response.aclose()
+        if response.http_version.startswith("HTTP/1"):
+            # To no avail, but it ends the client's nested generators, which trio would complain about. Over
+            # HTTP/2 there would be nothing to end it.
+            try:
+                async for _ in chunks:
+                    pass
+            except network_error:
+                pass
+
+
+def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, ControlResponse]:
+    """The response to `control`, as the core takes it."""
+    if response.request is not control:
+        # The client has followed a redirect: what counts is the platform's own response.
+        response = next((hop for hop in response.history if hop.request is control), response)
+        return ControlResponse(response.status_code, lower(response.headers), b"")
+    headers = lower(response.headers)
+    if response.is_stream_consumed:  # by an event hook of the user's
+        return ControlResponse(response.status_code, headers, response.content)
+    body = ControlBody(_read_timeout(control))
+    yield ReadControl(_detached(response), body)
+    return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
+
+
+def to_client_request(
+    control_type: Callable[..., Any],
+    request: ControlRequest,
+    user_request: Any,
+    body_type: type[OneShot],
+    refuse_repeat: Callable[[], NoReturn],
+) -> Any:
+    """A control request as the client sends it, with the time-outs of the user's request.
+
+    Args:
+        refuse_repeat: called where the client is about to send it again; raises.
+    """
+    headers = dict(request.headers)
+    content = None
+    if request.body is not None:
+        headers["Content-Length"] = str(len(request.body))
+        content = body_type(request.body, refuse_repeat)
+    control = control_type(request.method, request.url, headers=headers, content=content)
+    control.notary_auth_body = request.body or b""
+    control.extensions["trace"] = body_type.trace_type()
+    if "timeout" in user_request.extensions:  # or the control request would have none
+        control.extensions["timeout"] = user_request.extensions["timeout"]
+    return control
+
+
+class _ControlRequest:
+    """A request whose body can be looked at, by event hooks and transports, and is still sent only once.
+
+    httpx puts what was read in place of the stream, from where a redirect would send it again.
+    """
+
+    notary_auth_body: bytes = b""
+
+    def read(self) -> bytes:
+        return self.notary_auth_body
+
+    async def aread(self) -> bytes:
+        return self.notary_auth_body
+
+    @property
+    def content(self) -> bytes:
+        return self.notary_auth_body
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _ControlRequest, ()  # it is pickled with an error, and has the password in it
+
+
+def control_type(request_type: type) -> type:
+    """The class of a client's control requests."""
+    return type("ControlRequest", (_ControlRequest, request_type), {})
+
+
+def lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _read_timeout(request: Any) -> float:
+    """Seconds that the user's client waits for bytes, and a control response's body may take in all."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    return inf if seconds is None else float(seconds)
+
+
+def _detached(response: Any) -> Any:
+    """A response to read the body from in place of `response`, which is left with an empty one.
+
+    The client reads the response to a control request to its end, whatever its size, and keeps it. This way there
+    is nothing to be read, and no token to be kept.
+    """
+    detached = type(response)(
+        response.status_code,
+        headers=response.headers,
+        stream=response.stream,
+        request=response.request,
+        extensions=response.extensions,
+    )
+    response.stream = type(response)(200, content=b"").stream
+    return detached
+
+
+class _Trace:
+    """Notes the status of the platform's response as soon as it is there, before any event hook sees it."""
+
+    status: int | None = None
+    _is_a_proxys = False  # whether what comes next is a proxy's response, to CONNECT
+
+    def note(self, event: str, info: Any) -> None:
+        if event.endswith("receive_response_headers.started"):
+            self._is_a_proxys = info["request"].method == b"CONNECT"
+        elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
+            self.status = next(part for part in info["return_value"] if isinstance(part, int))
+
+
+class _TraceSync(_Trace):
+    def __call__(self, event: str, info: Any) -> None:
+        self.note(event, info)
+
+
+class _TraceAsync(_Trace):
+    async def __call__(self, event: str, info: Any) -> None:
+        self.note(event, info)
+
+
+class OneShot:
+    """The body of a control request: a client that follows a redirect with it gets an error, and no password."""
+
+    trace_type: ClassVar[type[_Trace]]
+
+    def __init__(self, body: bytes, refuse_repeat: Callable[[], NoReturn]) -> None:
+        self._body: bytes | None = body
+        self._refuse_repeat = refuse_repeat
+
+    def _take(self) -> bytes:
+        body, self._body = self._body, None
+        if body is None:
+            self._refuse_repeat()
+        return body
+
+
+class OneShotSync(OneShot):
+    trace_type = _TraceSync
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._take()
+
+
+class OneShotAsync(OneShot):
+    trace_type = _TraceAsync
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._take()

@@ -1,0 +1,116 @@
+"""What an account was built with: checked there, asked for at each login, and never kept elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from notary_auth._secrets import Secret
+from notary_auth._wire.origin import Origin
+from notary_auth._wire.protocol import flaw_of_text
+from notary_auth.errors import InsecureUrl, LoginError
+
+from .steps import Call, Steps
+from .token_store import TokenStore
+
+
+class Credentials(NamedTuple):
+    """User name, password and the source of codes; the latter two may be callables."""
+
+    username: str
+    password: str | Callable[[], str]
+    totp: Callable[[], str] | None
+    offline_access: bool
+
+    def __repr__(self) -> str:  # the password may be in it
+        return f"<Credentials of {self.username!r}>"
+
+    def ask_password(self) -> Steps[Secret]:
+        if isinstance(self.password, str):
+            return Secret(self.password)
+        return (yield from _ask("password", self.password))
+
+    def ask_code(self) -> Steps[Secret | None]:
+        return None if self.totp is None else (yield from _ask("totp", self.totp))
+
+
+def _ask(name: str, source: Callable[[], str]) -> Steps[Secret]:
+    """A credential from the user's callable.
+
+    Raises:
+        LoginError: it raises, or returns what cannot be sent.
+    """
+    answer: Secret | Exception = yield Call(partial(_outcome, source))
+    if isinstance(answer, Exception):
+        raise LoginError(f"the {name} callable raised {type(answer).__name__}") from answer
+    flaw = flaw_of_text(answer.value)
+    if flaw is not None:
+        raise LoginError(f"what the {name} callable returned {flaw}")
+    return answer
+
+
+def _outcome(source: Callable[[], str]) -> Secret | Exception:
+    try:
+        return Secret(source())
+    except Exception as error:  # noqa: BLE001  whatever a vault raises: `_ask` raises a LoginError from it
+        return error
+
+
+def check_credentials(username: Any, password: Any, totp: Any, offline_access: Any) -> Credentials:
+    """The credentials of an account.
+
+    Raises:
+        TypeError, ValueError: as for `Account`.
+    """
+    _check_text("username", username)
+    if not callable(password):
+        _check_text("password", password, "a string or a callable returning one")
+    if totp is not None and not callable(totp):
+        raise TypeError(f"totp must be a callable returning a code, not {type(totp).__name__}")
+    if not isinstance(offline_access, bool):
+        raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
+    return Credentials(username, password, totp, offline_access)
+
+
+def _check_text(name: str, value: object, wanted: str = "a string") -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    flaw = flaw_of_text(value)
+    if flaw is not None:
+        raise ValueError(f"{name} {flaw}")
+
+
+def check_cloud_url(cloud_url: object) -> Origin:
+    """The cloud's origin.
+
+    Raises:
+        TypeError, ValueError, InsecureUrl: as for `Account`.
+    """
+    if not isinstance(cloud_url, str):
+        raise TypeError(f"cloud_url must be a string, not {type(cloud_url).__name__}")
+    try:
+        origin = Origin.of_base_url(cloud_url)
+    except ValueError as error:
+        raise ValueError(f"cloud_url {error}") from None
+    if not origin.is_secure:
+        raise InsecureUrl(f"cloud_url must be https: {origin} would get the password in clear", url=str(origin))
+    return origin
+
+
+def check_store(store: TokenStore | None) -> TokenStore | None:
+    """The token store.
+
+    Raises:
+        TypeError, ModuleNotFoundError: as for `Account`.
+    """
+    if store is None:
+        return None
+    has_all = all(callable(getattr(store, name, None)) for name in ("load", "save", "delete", "lock"))
+    if isinstance(store, type) or not has_all:
+        given = f"the class {store.__name__}" if isinstance(store, type) else type(store).__name__
+        raise TypeError(f"store must be a notary_auth.stores.TokenStore, not {given}")
+    from notary_auth._extras import needs_extra
+
+    needs_extra("stores", "cryptography")
+    return store

@@ -1,0 +1,86 @@
+"""Which origins are the account's, and the look-up that tells (discovery)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from notary_auth._wire import protocol
+from notary_auth._wire.origin import Origin
+
+from . import control
+from .state_lock import StateLock
+from .steps import Steps
+
+MAX_WARNED_ORIGINS = 1000  # remembered, so that a crawler's memory does not grow without end
+
+log = logging.getLogger("notary_auth")
+
+
+class DataCenter:
+    """The data center that holds the account, as far as it is known, and the origins that are the account's.
+
+    Args:
+        cloud: where the look-up is sent.
+    """
+
+    def __init__(self, cloud: Origin, username: str, lock: StateLock, now: Callable[[], float]) -> None:
+        self.cloud = cloud
+        self.lookup_url = f"{cloud}{protocol.LOOKUP_PATH}"
+        self._username = username
+        self._lock = lock
+        self._now = now
+        # Those the account has left stay, also when all is forgotten: requests to them may be under way.
+        self._own_origins = frozenset({cloud})
+        self.forget()
+
+    def forget(self) -> None:
+        self.current: Origin | None = None
+        self.is_lookup_due = True  # before the next login
+        self._warned: set[Origin | None] = set()
+
+    def owns(self, origin: Origin | None) -> bool:
+        """Whether requests to this origin are the account's, and may carry its token."""
+        return origin in self._own_origins
+
+    def is_lookup(self, origin: Origin | None, url: str) -> bool:
+        """Whether this is the URL of the look-up, which is left alone."""
+        if origin != self.cloud:
+            return False
+        return self.cloud.readdress(url).partition("?")[0].partition("#")[0] == self.lookup_url
+
+    def confirm(self, origin: Origin) -> None:
+        """Take note that the account is there."""
+        self.current = origin
+        self.is_lookup_due = False
+        self._own_origins |= {origin}
+
+    def discover(self, attempts: int = control.MAX_ATTEMPTS) -> Steps[Origin]:
+        """Look up which data center holds the account.
+
+        Raises:
+            DiscoveryError: the response does not tell.
+        """
+        request = protocol.lookup_request(self.cloud, self._username)
+        response, _ = yield from control.send(control.ready(request), self._now, attempts)
+        found = protocol.read_lookup(response, self.cloud, self._username)
+        with self._lock():
+            before = self.current
+            self.confirm(found)
+        if found != before:  # never log under the lock: a handler may come back to this account
+            log.info("the data center of %r is %s", self._username, found)
+        return found
+
+    def warn_once(self, origin: Origin | None) -> None:
+        """Log that requests to this origin are not signed, the first time for each."""
+        with self._lock():
+            is_new = origin not in self._warned and len(self._warned) < MAX_WARNED_ORIGINS
+            if is_new:
+                self._warned.add(origin)
+        if is_new:
+            log.warning(
+                "requests to %s are sent unsigned: it is neither %s nor the data center of %r",
+                origin or "URLs of an unusual form",
+                self.cloud,
+                self._username,
+            )

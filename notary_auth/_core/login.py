@@ -1,0 +1,272 @@
+"""How a leader gets a token: from the store, for the refresh token, or for the password.
+
+The order: another process's token, if there is a store and a good one in it; the refresh token, if there is one;
+the password. The data center is looked up first if it is not known, or if the last login there failed: the
+account may have moved. That a look-up is due is noted before a password is sent, and only a success takes it
+back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from random import random
+
+from notary_auth._secrets import Secret
+from notary_auth._wire import protocol
+from notary_auth._wire.messages import ControlRequest
+from notary_auth._wire.origin import Origin
+from notary_auth.errors import CredentialsRefused, LoginError, NotaryAuthError
+
+from . import control
+from .credentials import Credentials
+from .data_center import DataCenter
+from .record import SharedRecord
+from .refusals import Refusal, Refusals
+from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
+from .state_lock import StateLock
+from .steps import Sleep, Steps
+from .token import Token
+from .token_cache import Effort, TokenCache
+from .unauthorized import Event, UnauthorizedPolicy
+
+STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that another process holds: from, to
+
+log = logging.getLogger("notary_auth")
+
+
+class TokenSource:
+    """Gets tokens for one account, and puts them into its cache.
+
+    Args:
+        now: the account's clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Credentials,
+        lock: StateLock,
+        now: Callable[[], float],
+        cache: TokenCache,
+        data_center: DataCenter,
+        refusals: Refusals,
+        policy: UnauthorizedPolicy,
+        shared_tokens: SharedTokens,
+    ) -> None:
+        self._credentials = credentials
+        self._lock = lock
+        self._now = now
+        self._cache = cache
+        self._data_center = data_center
+        self._refusals = refusals
+        self._policy = policy
+        self._shared_tokens = shared_tokens
+
+    def log_in(self, effort: Effort) -> Steps[None]:
+        """Get a token.
+
+        Raises:
+            CredentialsRefused: the password is refused, now or before.
+            DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
+        """
+        if self._shared_tokens.store is None and (
+            yield from self._refresh(NO_TRANSACTION, self._cache.refresh_token, effort)
+        ):
+            return
+        password = yield from self._credentials.ask_password()
+        self._check_refusals(password)
+        transaction = yield from self._shared_tokens.begin(password)
+        try:
+            if (yield from self._must_log_in(transaction, password, effort)):
+                yield from self._log_in_anew(transaction, password, effort)
+            yield from transaction.commit()
+        except NotaryAuthError:
+            yield from transaction.commit()
+            raise
+        finally:
+            transaction.finish_in_background()
+
+    def _check_refusals(self, password: Secret, data_center: Origin | None = None) -> None:
+        """Raise what is remembered of this password."""
+        refusal = self._refusals.find(password, self._now(), data_center)
+        if refusal is not None:
+            raise refusal.error.as_type(CredentialsRefused)
+
+    # From the store
+
+    def _must_log_in(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[bool]:
+        """Read the store, and acquire its lock. Returns whether this process has to log in."""
+        deadline = self._now() + effort.store_timeout
+        pause, longest = STORE_LOCK_PAUSES
+        while True:
+            record = yield from transaction.read()
+            if record is not None and self._adopt(record, password):
+                return False
+            if transaction.may_log_in:  # and the record was read since
+                return True
+            if (yield from transaction.try_lock()):
+                continue
+            if effort.gives_way:
+                return False
+            if self._now() >= deadline:
+                if effort.store_timeout:
+                    log.warning(
+                        "%r logs in without waiting for another process any longer", self._credentials.username
+                    )
+                return True
+            yield Sleep(pause * (0.5 + random() / 2))
+            pause = min(2 * pause, longest)
+
+    def _adopt(self, record: SharedRecord, password: Secret) -> bool:
+        """Use another process's token in place of a login. Returns whether it is of use.
+
+        Raises:
+            CredentialsRefused: the password was refused there.
+        """
+        now = self._now()
+        if record.refusal is not None:
+            if self._refusals.accepts_stored:
+                refusal = Refusal(password, record.data_center, record.refusal, now - record.age, is_final=True)
+                self._remember(refusal)
+                raise refusal.error.as_type(CredentialsRefused)
+            return False
+        if record.authorization is None:
+            return False
+        token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
+        if (
+            now >= token.expires_at
+            or self._cache.was_rejected(token.authorization)
+            or self._cache.holds(token.authorization)
+        ):
+            return False
+        self._install(token, record.data_center, record.refresh_token, Event.FOUND)
+        log.debug("a token of %r was found in the store", self._credentials.username)
+        return True
+
+    # From the platform
+
+    def _log_in_anew(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[None]:
+        """Get a token from the data center that holds the account now."""
+        if self._shared_tokens.store is not None:  # without a store it was tried before the password was asked for
+            refresh_token = self._stored_refresh_token(transaction) or self._cache.refresh_token
+            if (yield from self._refresh(transaction, refresh_token, effort)):
+                return
+        known = None if self._data_center.is_lookup_due else self._data_center.current
+        data_center = known or (yield from self._data_center.discover(effort.attempts))
+        refusal = yield from self._log_in_at(data_center, transaction, password, effort)
+        if refusal is not None and known is not None:
+            # The account may have moved since it was looked up, and its old data center does not know it any more.
+            data_center = yield from self._data_center.discover(effort.attempts)
+            refusal = yield from self._log_in_at(data_center, transaction, password, effort)
+        if refusal is not None:
+            refusal.is_final = True
+            transaction.publish(SharedRecord(data_center, refusal=refusal.error))
+            raise refusal.error.as_type(CredentialsRefused)
+
+    def _log_in_at(
+        self, data_center: Origin, transaction: StoreTransaction, password: Secret, effort: Effort
+    ) -> Steps[Refusal | None]:
+        """Send the password grant. A refusal is returned: it may not be final, but is not to be repeated here."""
+        known = self._refusals.find(password, self._now(), data_center)
+        if known is not None:
+            return known
+        secrets = [password]
+
+        def build() -> Steps[ControlRequest]:
+            code = yield from self._credentials.ask_code()
+            if code is not None:
+                secrets.append(code)
+            # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
+            # well.
+            self._check_refusals(password, data_center)
+            return protocol.login_request(
+                data_center, self._credentials.username, password, code, self._credentials.offline_access
+            )
+
+        self._data_center.is_lookup_due = True
+        response, sent_at = yield from control.send(build, self._now, effort.attempts)
+        try:
+            grant = protocol.read_login(
+                response,
+                data_center,
+                self._credentials.username,
+                secrets,
+                time.time(),
+                offline_access=self._credentials.offline_access,
+            )
+        except CredentialsRefused as error:
+            # Remember it now: if the next look-up fails, this password still must not be sent here again.
+            refusal = Refusal(password, data_center, error, self._now())
+            self._remember(refusal)
+            return refusal
+        self._use(grant, data_center, sent_at, transaction)
+        return None
+
+    def _refresh(self, transaction: StoreTransaction, refresh_token: Secret | None, effort: Effort) -> Steps[bool]:
+        """Send the refresh grant. False: there is no refresh token, or it is not good any more."""
+        if refresh_token is None or not self._credentials.offline_access:
+            return False
+        data_center = None if self._data_center.is_lookup_due else self._data_center.current
+        if data_center is None:
+            data_center = yield from self._data_center.discover(effort.attempts)
+        request = protocol.refresh_request(data_center, refresh_token)
+        self._data_center.is_lookup_due = True
+        response, sent_at = yield from control.send(control.ready(request), self._now, effort.attempts)
+        try:
+            grant = protocol.read_login(
+                response,
+                data_center,
+                self._credentials.username,
+                [refresh_token],
+                time.time(),
+                offline_access=True,
+            )
+        except LoginError as error:
+            if response.status in protocol.RETRIED:
+                raise
+            self._cache.spend(refresh_token)
+            self._data_center.is_lookup_due = False  # it was looked up, or good until now: the password will tell
+            log.debug("the refresh token of %r is not used any more: %s", self._credentials.username, error)
+            if transaction.record is not None and transaction.record.refresh_token == refresh_token:
+                yield from transaction.delete()  # or each process would try it while the password does not help
+            return False
+        if grant.refresh_token is None:  # this one stays valid
+            grant = grant._replace(refresh_token=refresh_token)
+        elif grant.refresh_token != refresh_token:
+            self._cache.spend(refresh_token)
+        self._use(grant, data_center, sent_at, transaction)
+        return True
+
+    def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:
+        stored = None if transaction.record is None else transaction.record.refresh_token
+        return None if self._cache.was_spent(stored) else stored
+
+    # What has come of it
+
+    def _use(
+        self, grant: protocol.Grant, data_center: Origin, sent_at: float, transaction: StoreTransaction
+    ) -> None:
+        """Use what the platform has granted, and publish it for other processes."""
+        # A process that asks for no refresh token leaves that of another process in the record.
+        refresh_token = grant.refresh_token or self._stored_refresh_token(transaction)
+        transaction.publish(
+            SharedRecord(data_center, grant.authorization, grant.lifetime, self._now() - sent_at, refresh_token)
+        )
+        token = Token.issued(grant.authorization, data_center, sent_at, grant.lifetime)
+        self._install(token, data_center, grant.refresh_token, Event.GRANTED)
+        lifetime = "an unknown time" if grant.lifetime is None else f"{grant.lifetime:.0f} s"
+        log.info("logged in %r at %s, token good for %s", self._credentials.username, data_center, lifetime)
+
+    def _install(self, token: Token, data_center: Origin, refresh_token: Secret | None, event: Event) -> None:
+        with self._lock():
+            self._cache.current = token
+            self._cache.refresh_token = refresh_token or self._cache.refresh_token
+            self._policy.on(event, self._now())
+            self._data_center.confirm(data_center)
+            self._refusals.clear()
+
+    def _remember(self, refusal: Refusal) -> None:
+        with self._lock():
+            self._refusals.add(refusal, self._now())

@@ -1,0 +1,130 @@
+"""The tokens of an account in this process: fresh, due, expired; and those that must not come back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from notary_auth._secrets import Secret
+from notary_auth.errors import NotaryAuthError
+
+from .control import MAX_ATTEMPTS
+from .single_flight import SingleFlight
+from .state_lock import StateLock
+from .steps import Steps
+from .token import NO_TOKEN, REFRESH_PAUSE, Token
+
+MAX_REMEMBERED = 10  # rejected access tokens, and spent refresh tokens, that a store must not bring back
+STORE_LOCK_TIMEOUT = 40.0  # seconds that a leader waits for another process's login; less than `LEADER_TIMEOUT`
+
+log = logging.getLogger("notary_auth")
+
+
+class Effort(NamedTuple):
+    """How much a login is worth to the caller that leads it."""
+
+    attempts: int = MAX_ATTEMPTS  # at each control request
+    store_timeout: float = STORE_LOCK_TIMEOUT  # seconds to wait while another process logs in
+    gives_way: bool = False  # whether it is left to that process, in place of logging in after the wait
+
+
+FULL = Effort()
+#: Of a caller that cannot wait for a leader of its own process, and so for no other process.
+WITHOUT_WAITING = Effort(store_timeout=0.0)
+#: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
+AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
+
+
+class TokenCache:
+    """The current tokens.
+
+    Args:
+        now: the account's clock, in seconds.
+        log_in: gets a token and puts it in here.
+    """
+
+    def __init__(
+        self,
+        username: str,
+        lock: StateLock,
+        now: Callable[[], float],
+        single_flight: SingleFlight,
+        log_in: Callable[[Effort], Steps[None]],
+    ) -> None:
+        self._username = username
+        self._lock = lock
+        self._now = now
+        self._single_flight = single_flight
+        self._log_in = log_in
+        self.forget()
+
+    def forget(self) -> None:
+        self.current: Token = NO_TOKEN
+        self.refresh_token: Secret | None = None
+        self._rejected: tuple[str, ...] = ()
+        self._spent: tuple[Secret, ...] = ()
+
+    def get(self) -> Steps[Token]:
+        """The current token, once there is a good one."""
+        while True:
+            token = self.current
+            now = self._now()
+            if now < token.refresh_at:
+                return token
+            if now < token.expires_at:
+                if self.postpone_refresh(token, now):
+                    yield from self._refresh_ahead(token)
+                continue
+            # "Another token" and not "a good one": a token that has expired when it arrives must not cause a loop.
+            is_replaced = self._is_replaced(token)
+            yield from self._single_flight.run(
+                lambda: self._log_in(FULL), is_replaced, lambda: self._log_in(WITHOUT_WAITING)
+            )
+            new = self.current  # read once: another thread may drop it
+            if new is not NO_TOKEN:
+                return new
+
+    def postpone_refresh(self, token: Token, now: float) -> bool:
+        """Push the refresh back, so that other callers keep using the token. Returns whether it was due."""
+        with self._lock():
+            is_due = self.current is token and now >= token.refresh_at
+            if is_due:
+                token.refresh_at = min(now + REFRESH_PAUSE, token.expires_at)
+            return is_due
+
+    def _refresh_ahead(self, token: Token) -> Steps[None]:
+        """Get a new token ahead of expiry. If that fails, the current one stays in use until it expires."""
+        try:
+            # One that waits for a token at all costs is told nothing of a failure here, and if a login is under
+            # way already, the current token is good enough until that is over.
+            yield from self._single_flight.lead(
+                lambda: self._log_in(AHEAD), self._is_replaced(token), shares_error=False
+            )
+        except Exception as error:  # noqa: BLE001  ours, or the client's own network error
+            why = error if isinstance(error, NotaryAuthError) else type(error).__name__
+            log.warning("the token of %r was not refreshed and is used until it expires: %s", self._username, why)
+
+    def _is_replaced(self, token: Token) -> Callable[[], bool]:
+        return lambda: self.current is not token
+
+    def holds(self, authorization: str | None) -> bool:
+        """Whether this header's value is that of the current token."""
+        return self.current is not NO_TOKEN and self.current.authorization == authorization
+
+    def reject(self) -> None:
+        """Drop the current token, since it got a 401."""
+        self._rejected = (*self._rejected, self.current.authorization)[-MAX_REMEMBERED:]
+        self.current = NO_TOKEN
+
+    def was_rejected(self, authorization: str) -> bool:
+        return authorization in self._rejected
+
+    def spend(self, refresh_token: Secret) -> None:
+        """Drop a refresh token that was used, or is not good any more."""
+        self._spent = (*self._spent, refresh_token)[-MAX_REMEMBERED:]
+        if self.refresh_token == refresh_token:
+            self.refresh_token = None
+
+    def was_spent(self, refresh_token: Secret | None) -> bool:
+        return refresh_token in self._spent

@@ -1,0 +1,47 @@
+"""The interface for adapters: what notary-auth needs of an HTTP client, and what it gives for that.
+
+An adapter asks an `Account` four questions: `cached_signature`, `sign`, `reauthorize`, `log_out`. All but the
+first are generators of steps: `SendControl` and `Drain` are the adapter's to do, the others are done by `perform`
+in a thread, or by `aperform` in an asyncio or trio task. `Adapter` has the constructor and the errors, and goes
+through the steps (`_run`, `_arun`); the page "Adding a client" has an example.
+"""
+
+from ._adapters.auth import Adapter
+from ._adapters.drivers import aperform, arun, perform, run
+from ._core.steps import (
+    MAX_REPLAYS,
+    Call,
+    Drain,
+    Received,
+    SendControl,
+    Signature,
+    Sleep,
+    Step,
+    Steps,
+    WaitForLogin,
+)
+from ._wire.messages import ControlBody, ControlRequest, ControlResponse, is_encoded
+from .errors import client_errors
+
+__all__ = [
+    "MAX_REPLAYS",
+    "Adapter",
+    "Call",
+    "ControlBody",
+    "ControlRequest",
+    "ControlResponse",
+    "Drain",
+    "Received",
+    "SendControl",
+    "Signature",
+    "Sleep",
+    "Step",
+    "Steps",
+    "WaitForLogin",
+    "aperform",
+    "arun",
+    "client_errors",
+    "is_encoded",
+    "perform",
+    "run",
+]
