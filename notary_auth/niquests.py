@@ -71,6 +71,7 @@ class NotaryAuth(RequestsAuth, AuthBase):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
+    _request_type: ClassVar[type] = niquests.PreparedRequest
     _hook_type = _SessionHook
 
     @classmethod
@@ -97,6 +98,7 @@ class AsyncNotaryAuth(SessionAuth, AsyncAuthBase):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.AsyncSession
+    _request_type: ClassVar[type] = niquests.PreparedRequest
 
     def _bind(self, account: Account) -> None:
         super()._bind(account)

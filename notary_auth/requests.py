@@ -27,8 +27,4 @@ class NotaryAuth(RequestsAuth, AuthBase):
     _network_error = requests.RequestException
     _library: ClassVar[Any] = requests
     _session_type: ClassVar[type] = requests.Session
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request. requests calls this; it may look the data center up and log in."""
-        signed: Any = super().__call__(request)
-        return signed  # type: ignore[no-any-return]
+    _request_type: ClassVar[type] = requests.PreparedRequest

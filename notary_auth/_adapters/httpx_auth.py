@@ -77,14 +77,13 @@ class HttpxAuth(Adapter):
         raise TypeError("use sync_auth_flow or async_auth_flow: a login may have to be waited for")
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        exchange = _Exchange(request, OneShotSync)
         if self._sign_from_cache(request):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(exchange, response)
+            actions = self._replay(_Exchange(request, OneShotSync), response)
         else:
-            actions = self._sign_and_send(exchange)
+            actions = self._sign_and_send(_Exchange(request, OneShotSync))
         try:
             result = None
             while True:
@@ -97,14 +96,13 @@ class HttpxAuth(Adapter):
             actions.close()
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        exchange = _Exchange(request, OneShotAsync)
         if self._sign_from_cache(request):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(exchange, response)
+            actions = self._replay(_Exchange(request, OneShotAsync), response)
         else:
-            actions = self._sign_and_send(exchange)
+            actions = self._sign_and_send(_Exchange(request, OneShotAsync))
         try:
             result = None
             while True:
@@ -175,12 +173,13 @@ class HttpxAuth(Adapter):
         url = request.url
         # Comparing the parts is cheaper than to make a string of the URL.
         signature = self._account.cached_signature_at(url.scheme, url.host, url.port)
-        if signature is None:
-            signature = self._account.cached_signature(str(url))
-            if signature is None:
-                return False
-        _apply(signature, request)
-        return True
+        if signature is not None:
+            request.headers["Authorization"] = signature.authorization
+            return True
+        signature = self._account.cached_signature(str(url))
+        if signature is not None:
+            _apply(signature, request)
+        return signature is not None
 
     def _sign_and_send(self, exchange: _Exchange) -> Actions[None]:
         request = exchange.request

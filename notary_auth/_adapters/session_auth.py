@@ -53,6 +53,7 @@ class SessionAuth(Adapter):
 
     _library: ClassVar[Any]
     _session_type: ClassVar[type]
+    _request_type: ClassVar[type]
 
     @hides_arguments
     def __init__(
@@ -93,7 +94,7 @@ class SessionAuth(Adapter):
         return partial(type(self), **arguments_of(self._account), session=self._session), ()
 
     def _check_request(self, request: Any) -> None:
-        if not isinstance(request, self._library.PreparedRequest):
+        if not isinstance(request, self._request_type):
             refuse_request(self, request)
 
     def _prepared(self, request: ControlRequest) -> Any:
@@ -152,12 +153,15 @@ class RequestsAuth(SessionAuth):
 
     def __call__(self, request: Any) -> Any:
         """Sign a request. The client calls this; it may look the data center up and log in."""
-        self._check_request(request)
-        url = request.url or ""
-        signature = self._account.cached_signature(url)
+        if type(request) is not self._request_type:
+            self._check_request(request)
+        signature = self._account.cached_signature(request.url or "")
         if signature is None:
-            signature = self._perform(self._account.sign(url), request)
-        apply(signature, request)
+            apply(self._perform(self._account.sign(request.url or ""), request), request)
+        elif signature.url is None:  # as `apply` does it; this is what most requests take
+            request.headers["Authorization"] = signature.authorization
+        else:
+            apply(signature, request)
         request.hooks["response"].append(self._hook)
         return request
 
@@ -267,7 +271,7 @@ def apply(signature: Signature, request: Any) -> None:
         # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
         request.headers.pop("Cookie", None)
         jar = getattr(request, "_cookies", None)
-        if jar is not None:
+        if jar:
             request.prepare_cookies(jar)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
