@@ -138,7 +138,7 @@ class Clock:
 def new_account(**arguments: Any) -> Account:
     """JohnSmith's account, on a `Clock` (`clock_of`)."""
     account = Account(**{"username": "JohnSmith", "password": PASSWORD, **arguments})
-    account._now = Clock()
+    set_clock(account, Clock())
     return account
 
 
@@ -368,7 +368,8 @@ def now(account: Account) -> float:
 
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
-    account._now = seconds
+    for part in (account, account._cache, account._single_flight, account._source):
+        part._now = seconds
 
 
 def advance(account: Account, seconds: float) -> None:
@@ -377,7 +378,7 @@ def advance(account: Account, seconds: float) -> None:
     if isinstance(before, Clock):
         before.advance(seconds)
     else:
-        account._now = lambda: before() + seconds
+        set_clock(account, lambda: before() + seconds)
 
 
 def token_of(account: Account) -> Token:

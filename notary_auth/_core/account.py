@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 from notary_auth._secrets import hides_arguments
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
-from notary_auth.errors import DiscoveryError, LoginError, NotaryAuthError
+from notary_auth.errors import NotaryAuthError
 
 from .credentials import check_cloud_url, check_credentials, check_store
 from .data_center import DataCenter
 from .login import TokenSource
-from .logout import Revocable, log_out, revocable_tokens
+from .logout import log_out
 from .refusals import Refusals
 from .shared_tokens import SharedTokens
 from .single_flight import SingleFlight
@@ -39,7 +39,7 @@ from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
 from .token_cache import Effort, TokenCache
-from .unauthorized import PASS_ON, PROBATION, REPLACE, UnauthorizedPolicy
+from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, UnauthorizedPolicy
 from .unauthorized import Event as On
 
 if TYPE_CHECKING:
@@ -92,25 +92,22 @@ class Account:
         self._lookup_prefix = f"{cloud}{protocol.LOOKUP_PATH}"
         self._now = clock
         self._lock = StateLock()
-        self._data_center = DataCenter(cloud, username, self._lock, self._read_clock)
+        self._data_center = DataCenter(cloud, username, self._lock)
         self._refusals = Refusals()
         self._policy = UnauthorizedPolicy()
         self._shared_tokens = SharedTokens(check_store(store), username, str(cloud))
-        self._single_flight = SingleFlight(self._lock, self._read_clock, self._gave_up)
-        self._cache = TokenCache(username, self._lock, self._read_clock, self._single_flight, self._log_in)
+        self._single_flight = SingleFlight(self._lock, self._now, self._data_center.to_error)
+        self._cache = TokenCache(username, self._lock, self._now, self._single_flight, self._log_in)
         self._source = TokenSource(
             credentials=self._credentials,
             lock=self._lock,
-            now=self._read_clock,
+            now=self._now,
             cache=self._cache,
             data_center=self._data_center,
             refusals=self._refusals,
             policy=self._policy,
             shared_tokens=self._shared_tokens,
         )
-
-    def _read_clock(self) -> float:
-        return self._now()
 
     def _log_in(self, effort: Effort) -> Steps[None]:
         return self._source.log_in(effort)
@@ -166,16 +163,8 @@ class Account:
     def cached_signature_at(self, scheme: str, host: str, port: int | None) -> Signature | None:
         """The same for a URL of the data center's by its parts: `host` in lower case, no default port."""
         token = self._cache.current
-        home = token.data_center
-        if (
-            home is not None
-            and host == home.host
-            and scheme == home.scheme
-            and port == home.port
-            and self._now() < token.refresh_at
-        ):
-            return token.signature
-        return None
+        is_fresh = token.data_center == (scheme, host, port) and self._now() < token.refresh_at
+        return token.signature if is_fresh else None
 
     def sign(self, url: str) -> Steps[Signature]:
         """The signature of a request to `url`, after a discovery and a login as far as needed.
@@ -184,12 +173,11 @@ class Account:
             DiscoveryError, LoginError: there is no token to be had.
         """
         origin = Origin.of(url)
-        if origin is None or self._data_center.is_lookup(origin, url):
-            return self._unsigned(origin)
-        if not self._data_center.owns(origin):
+        if origin is not None and not self._data_center.owns(origin):
             yield from discover(self)
-            if not self._data_center.owns(origin):
-                return self._unsigned(origin)
+        if not self._data_center.owns(origin) or self._data_center.is_lookup(url):
+            self._data_center.warn_once(origin)
+            return UNSIGNED
         token = yield from self._cache.get()
         if token.data_center is None or token.data_center == origin:
             return token.signature
@@ -210,10 +198,9 @@ class Account:
                     if self._cache.holds(received.authorization):
                         self._policy.on(On.WORKED, self._now())
             return None
-        origin = Origin.of(received.url)
-        if not self._data_center.owns(origin) or self._data_center.is_lookup(origin, received.url):
+        if not self._data_center.owns(Origin.of(received.url)) or self._data_center.is_lookup(received.url):
             return None
-        if self._on_unauthorized(received):
+        if self._on_unauthorized(received) is PASS_ON:
             return None
         if not received.can_replay:
             log.warning(
@@ -231,7 +218,7 @@ class Account:
         Raises:
             LogoutError: the platform did not take them back. They are forgotten all the same.
         """
-        attempt = partial(log_out, self._credentials, self._shared_tokens, self._forget_tokens, self._read_clock)
+        attempt = partial(log_out, self._credentials, self._cache, self._data_center, self._shared_tokens)
         while True:
             login = yield from self._single_flight.lead(attempt, lambda: False, shares_error=False)
             if login is None:
@@ -244,28 +231,8 @@ class Account:
                 yield from attempt()
                 return
 
-    # What they need
-
-    def _gave_up(self, reason: str) -> NotaryAuthError:
-        """The error of a caller that does not wait for others any longer."""
-        data_center = self._data_center.current
-        if data_center is None:
-            return DiscoveryError(
-                f"cannot find the data center of {self.username!r} at {self.cloud_url}: {reason}",
-                url=self._data_center.lookup_url,
-            )
-        return LoginError(
-            f"the login of {self.username!r} at {data_center} failed: {reason}",
-            url=f"{data_center}{protocol.TOKEN_PATH}",
-        )
-
-    def _unsigned(self, origin: Origin | None) -> Signature:
-        if origin != self._data_center.cloud:
-            self._data_center.warn_once(origin)
-        return UNSIGNED
-
-    def _on_unauthorized(self, received: Received) -> bool:
-        """Take note of a 401. Returns whether it is passed on."""
+    def _on_unauthorized(self, received: Received) -> Action:
+        """Take note of a 401 from the account's data center. Returns what to do."""
         with self._lock():
             token, now = self._cache.current, self._now()
             is_rejected = self._cache.holds(received.authorization) and now < token.expires_at
@@ -278,15 +245,7 @@ class Account:
             log.debug("a token of %r was rejected", self.username)
         elif action is PASS_ON and before is PROBATION:
             log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
-        return action is PASS_ON
-
-    def _forget_tokens(self) -> list[Revocable]:
-        with self._lock():
-            token, refresh_token = self._cache.current, self._cache.refresh_token
-            self._cache.current, self._cache.refresh_token = NO_TOKEN, None
-            return revocable_tokens(
-                token.data_center, token.authorization, refresh_token, self._data_center.current
-            )
+        return action
 
 
 # For the adapters and commands of this package; they are nobody's else.

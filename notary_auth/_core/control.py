@@ -11,6 +11,7 @@ from notary_auth._wire import protocol
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .steps import SendControl, Sleep, Steps
+from .token import clock
 
 MAX_ATTEMPTS = 3
 
@@ -18,7 +19,7 @@ log = logging.getLogger("notary_auth")
 
 
 def send(
-    build: Callable[[], Steps[ControlRequest]], now: Callable[[], float], attempts: int = MAX_ATTEMPTS
+    build: Callable[[], Steps[ControlRequest]], attempts: int = MAX_ATTEMPTS, now: Callable[[], float] = clock
 ) -> Steps[tuple[ControlResponse, float]]:
     """Send a control request, `attempts` times at most while the platform is busy.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
+from notary_auth.errors import DiscoveryError, LoginError, NotaryAuthError
 
 from . import control
 from .state_lock import StateLock
@@ -24,12 +24,11 @@ class DataCenter:
         cloud: where the look-up is sent.
     """
 
-    def __init__(self, cloud: Origin, username: str, lock: StateLock, now: Callable[[], float]) -> None:
+    def __init__(self, cloud: Origin, username: str, lock: StateLock) -> None:
         self.cloud = cloud
         self.lookup_url = f"{cloud}{protocol.LOOKUP_PATH}"
         self._username = username
         self._lock = lock
-        self._now = now
         # Those the account has left stay, also when all is forgotten: requests to them may be under way.
         self._own_origins = frozenset({cloud})
         self.forget()
@@ -43,9 +42,9 @@ class DataCenter:
         """Whether requests to this origin are the account's, and may carry its token."""
         return origin in self._own_origins
 
-    def is_lookup(self, origin: Origin | None, url: str) -> bool:
+    def is_lookup(self, url: str) -> bool:
         """Whether this is the URL of the look-up, which is left alone."""
-        if origin != self.cloud:
+        if Origin.of(url) != self.cloud:
             return False
         return self.cloud.readdress(url).partition("?")[0].partition("#")[0] == self.lookup_url
 
@@ -62,7 +61,7 @@ class DataCenter:
             DiscoveryError: the response does not tell.
         """
         request = protocol.lookup_request(self.cloud, self._username)
-        response, _ = yield from control.send(control.ready(request), self._now, attempts)
+        response, _ = yield from control.send(control.ready(request), attempts)
         found = protocol.read_lookup(response, self.cloud, self._username)
         with self._lock():
             before = self.current
@@ -71,10 +70,21 @@ class DataCenter:
             log.info("the data center of %r is %s", self._username, found)
         return found
 
+    def to_error(self, reason: str) -> NotaryAuthError:
+        """The error of a caller that does not wait for others any longer."""
+        if self.current is None:
+            return DiscoveryError(
+                f"cannot find the data center of {self._username!r} at {self.cloud}: {reason}", url=self.lookup_url
+            )
+        return LoginError(
+            f"the login of {self._username!r} at {self.current} failed: {reason}",
+            url=f"{self.current}{protocol.TOKEN_PATH}",
+        )
+
     def warn_once(self, origin: Origin | None) -> None:
-        """Log that requests to this origin are not signed, the first time for each."""
+        """Log that requests to another origin than the account's are not signed, the first time for each."""
         with self._lock():
-            is_new = origin not in self._warned and len(self._warned) < MAX_WARNED_ORIGINS
+            is_new = origin != self.cloud and origin not in self._warned and len(self._warned) < MAX_WARNED_ORIGINS
             if is_new:
                 self._warned.add(origin)
         if is_new:

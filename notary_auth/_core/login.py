@@ -15,7 +15,7 @@ from random import random
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
-from notary_auth._wire.messages import ControlRequest
+from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, NotaryAuthError
 
@@ -186,16 +186,9 @@ class TokenSource:
             )
 
         self._data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(build, self._now, effort.attempts)
+        response, sent_at = yield from control.send(build, effort.attempts, self._now)
         try:
-            grant = protocol.read_login(
-                response,
-                data_center,
-                self._credentials.username,
-                secrets,
-                time.time(),
-                offline_access=self._credentials.offline_access,
-            )
+            grant = self._read(response, data_center, secrets)
         except CredentialsRefused as error:
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
             refusal = Refusal(password, data_center, error, self._now())
@@ -213,16 +206,9 @@ class TokenSource:
             data_center = yield from self._data_center.discover(effort.attempts)
         request = protocol.refresh_request(data_center, refresh_token)
         self._data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(control.ready(request), self._now, effort.attempts)
+        response, sent_at = yield from control.send(control.ready(request), effort.attempts, self._now)
         try:
-            grant = protocol.read_login(
-                response,
-                data_center,
-                self._credentials.username,
-                [refresh_token],
-                time.time(),
-                offline_access=True,
-            )
+            grant = self._read(response, data_center, [refresh_token])
         except LoginError as error:
             if response.status in protocol.RETRIED:
                 raise
@@ -238,6 +224,12 @@ class TokenSource:
             self._cache.spend(refresh_token)
         self._use(grant, data_center, sent_at, transaction)
         return True
+
+    def _read(self, response: ControlResponse, data_center: Origin, secrets: list[Secret]) -> protocol.Grant:
+        username, offline_access = self._credentials.username, self._credentials.offline_access
+        return protocol.read_login(
+            response, data_center, username, secrets, time.time(), offline_access=offline_access
+        )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:
         stored = None if transaction.record is None else transaction.record.refresh_token

@@ -3,68 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
 
-from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
-from notary_auth._wire.origin import Origin
 from notary_auth.errors import LoginError, LogoutError
 
 from . import control
 from .credentials import Credentials
+from .data_center import DataCenter
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
 from .steps import Steps
+from .token_cache import Revocable, TokenCache, revocable_tokens
 
 log = logging.getLogger("notary_auth")
 
 
-class Revocable(NamedTuple):
-    """A token to be revoked: where, of which kind (`token_type_hint`), and its value."""
-
-    data_center: Origin
-    kind: str
-    token: Secret
-
-
-def revocable_tokens(
-    data_center: Origin | None,
-    authorization: str | None,
-    refresh_token: Secret | None,
-    refresh_token_at: Origin | None,
-) -> list[Revocable]:
-    """The tokens to be revoked, a refresh token first: access tokens are made from it."""
-    found: list[Revocable] = []
-    if refresh_token_at is not None and refresh_token is not None:
-        found.append(Revocable(refresh_token_at, "refresh_token", refresh_token))
-    if data_center is not None and authorization is not None:
-        found.append(Revocable(data_center, "access_token", Secret(authorization.removeprefix("Bearer "))))
-    return found
-
-
 def log_out(
-    credentials: Credentials,
-    shared_tokens: SharedTokens,
-    forget_tokens: Callable[[], list[Revocable]],
-    now: Callable[[], float],
+    credentials: Credentials, cache: TokenCache, data_center: DataCenter, shared_tokens: SharedTokens
 ) -> Steps[None]:
     """Forget and revoke all tokens.
-
-    Args:
-        forget_tokens: forgets those of this process, and returns them.
-        now: the account's clock, in seconds.
 
     Raises:
         LogoutError: the platform or the store did not do its part. The tokens are forgotten here all the same.
     """
-    tokens = forget_tokens()
+    tokens = cache.take(data_center.current)
     failure: LogoutError | None = None
     if shared_tokens.store is not None:
         stored, failure = yield from _forget_stored(credentials, shared_tokens)
         tokens += stored
     for each in dict.fromkeys(tokens):
         try:
-            yield from _revoke(each, credentials.username, now)
+            yield from _revoke(each, credentials.username)
         except LogoutError as error:
             failure = failure or error
     log.info("logged out %r", credentials.username)
@@ -105,19 +73,16 @@ def _delete_record(transaction: StoreTransaction) -> Steps[list[Revocable]]:
     record = yield from transaction.read()
     tokens: list[Revocable] = []
     if record is not None and record.refusal is None:
-        tokens = revocable_tokens(
-            record.data_center, record.authorization, record.refresh_token, record.data_center
-        )
+        tokens = revocable_tokens(record.data_center, record.authorization, record.refresh_token)
     if tokens or transaction.is_corrupt:
         yield from transaction.delete()
     return tokens
 
 
-def _revoke(revocable: Revocable, username: str, now: Callable[[], float]) -> Steps[None]:
-    data_center, kind, token = revocable
-    request = protocol.revoke_request(data_center, kind, token)
+def _revoke(revocable: Revocable, username: str) -> Steps[None]:
+    request = protocol.revoke_request(*revocable)
     try:
-        response, _ = yield from control.send(control.ready(request), now)
+        response, _ = yield from control.send(control.ready(request))
     except Exception as error:  # the client's own
-        raise protocol.logout_error(data_center, username, type(error).__name__) from error
-    protocol.read_revocation(response, data_center, username, token)
+        raise protocol.logout_error(revocable.data_center, username, type(error).__name__) from error
+    protocol.read_revocation(response, revocable.data_center, username, revocable.token)

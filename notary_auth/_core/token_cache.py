@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from notary_auth._secrets import Secret
+from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
 from .control import MAX_ATTEMPTS
@@ -34,6 +35,25 @@ FULL = Effort()
 WITHOUT_WAITING = Effort(store_timeout=0.0)
 #: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
 AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
+
+
+class Revocable(NamedTuple):
+    """A token to be revoked: where, of which kind (`token_type_hint`), and its value."""
+
+    data_center: Origin
+    kind: str
+    token: Secret
+
+
+def revocable_tokens(
+    data_center: Origin | None, authorization: str | None, refresh_token: Secret | None
+) -> list[Revocable]:
+    """The tokens to be revoked, the refresh token first: access tokens are made from it."""
+    if data_center is None:
+        return []
+    access_token = Secret(authorization.removeprefix("Bearer ")) if authorization else None
+    both = (("refresh_token", refresh_token), ("access_token", access_token))
+    return [Revocable(data_center, kind, token) for kind, token in both if token is not None]
 
 
 class TokenCache:
@@ -103,7 +123,7 @@ class TokenCache:
             )
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__
-            log.warning("the token of %r was not refreshed and is used until it expires: %s", self._username, why)
+            log.warning("a token of %r was not refreshed and is used until it expires: %s", self._username, why)
 
     def _is_replaced(self, token: Token) -> Callable[[], bool]:
         return lambda: self.current is not token
@@ -116,6 +136,16 @@ class TokenCache:
         """Drop the current token, since it got a 401."""
         self._rejected = (*self._rejected, self.current.authorization)[-MAX_REMEMBERED:]
         self.current = NO_TOKEN
+
+    def take(self, data_center: Origin | None) -> list[Revocable]:
+        """Forget the tokens, and return them. A refresh token is revoked at this data center."""
+        with self._lock():
+            token, refresh_token = self.current, self.refresh_token
+            self.current, self.refresh_token = NO_TOKEN, None
+        return [
+            *revocable_tokens(data_center, None, refresh_token),
+            *revocable_tokens(token.data_center, token.authorization, None),
+        ]
 
     def was_rejected(self, authorization: str) -> bool:
         return authorization in self._rejected

@@ -37,35 +37,17 @@ class Action(Enum):
 NOTHING, REPLAY, REPLACE, PASS_ON = Action
 TRUSTED, REPLACING, PROBATION, BACKOFF = State
 
-TABLE: dict[State, dict[Event, tuple[Action, State]]] = {
-    TRUSTED: {
-        Event.REJECTED: (REPLACE, REPLACING),
-        Event.OUTDATED: (REPLAY, TRUSTED),
-        Event.WORKED: (NOTHING, TRUSTED),
-        Event.GRANTED: (NOTHING, TRUSTED),
-        Event.FOUND: (NOTHING, TRUSTED),
-    },
-    REPLACING: {
-        Event.REJECTED: (REPLACE, REPLACING),  # there is no token that could be
-        Event.OUTDATED: (REPLAY, REPLACING),
-        Event.WORKED: (NOTHING, REPLACING),
-        Event.GRANTED: (NOTHING, PROBATION),
-        Event.FOUND: (NOTHING, TRUSTED),  # a store must not be able to cost a caller a 401
-    },
-    PROBATION: {
-        Event.REJECTED: (PASS_ON, BACKOFF),
-        Event.OUTDATED: (REPLAY, PROBATION),
-        Event.WORKED: (NOTHING, TRUSTED),
-        Event.GRANTED: (NOTHING, PROBATION),
-        Event.FOUND: (NOTHING, TRUSTED),
-    },
-    BACKOFF: {
-        Event.REJECTED: (PASS_ON, BACKOFF),
-        Event.OUTDATED: (REPLAY, BACKOFF),
-        Event.WORKED: (NOTHING, BACKOFF),
-        Event.GRANTED: (NOTHING, BACKOFF),
-        Event.FOUND: (NOTHING, BACKOFF),
-    },
+#: What a state makes of an event: the action, and the state after it. What does not stand here changes no state,
+#: and has one action in all states.
+TABLE: dict[tuple[State, Event], tuple[Action, State]] = {
+    (TRUSTED, Event.REJECTED): (REPLACE, REPLACING),
+    (REPLACING, Event.REJECTED): (REPLACE, REPLACING),  # there is no token that could be
+    (REPLACING, Event.GRANTED): (NOTHING, PROBATION),
+    (REPLACING, Event.FOUND): (NOTHING, TRUSTED),  # a store must not be able to cost a caller a 401
+    (PROBATION, Event.REJECTED): (PASS_ON, BACKOFF),
+    (PROBATION, Event.WORKED): (NOTHING, TRUSTED),
+    (PROBATION, Event.FOUND): (NOTHING, TRUSTED),
+    (BACKOFF, Event.REJECTED): (PASS_ON, BACKOFF),
 }
 
 
@@ -83,7 +65,8 @@ class UnauthorizedPolicy:
         """Take note of an event, and return what to do."""
         if now >= self._ends_at:
             self.forget()
-        action, state = TABLE[self.state][event]
+        default = REPLAY if event is Event.OUTDATED else NOTHING
+        action, state = TABLE.get((self.state, event), (default, self.state))
         if state is not self.state:
             self.state = state
             self._ends_at = now + UNAUTHORIZED_BACKOFF if state in (PROBATION, BACKOFF) else inf

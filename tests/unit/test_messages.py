@@ -302,14 +302,14 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG, "notary_auth")
     complete(account, reply(500, b""))
     assert records(caplog)[1:] == [
-        "WARNING the token of 'JohnSmith' was not refreshed and is used until it expires: "
+        "WARNING a token of 'JohnSmith' was not refreshed and is used until it expires: "
         f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
     ]
     clock_of(account).advance(50)
     renewing = begin(account)
     assert isinstance(renewing.throw(KeyError("secret")), Forward)
     assert records(caplog)[1:] == [
-        "WARNING the token of 'JohnSmith' was not refreshed and is used until it expires: KeyError"
+        "WARNING a token of 'JohnSmith' was not refreshed and is used until it expires: KeyError"
     ]
     account = new_account()
     first, second = begin(account), begin(account)
