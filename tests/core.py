@@ -51,11 +51,13 @@ from notary_auth._core import token_cache as cache_module
 from notary_auth._core.account import arguments_of, has_tokens
 from notary_auth._core.caller import Caller, current_caller, led_logins
 from notary_auth._core.control import MAX_ATTEMPTS
-from notary_auth._core.data_center import MAX_WARNED_ORIGINS
-from notary_auth._core.record import REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL
-from notary_auth._core.refusals import REFUSAL_TTL, Refusals
+from notary_auth._core.credentials import check_credentials
+from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
+from notary_auth._core.login import TokenSource
+from notary_auth._core.record import REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL, SharedRecord
+from notary_auth._core.refusals import REFUSAL_TTL, Refusal, Refusals
 from notary_auth._core.seal import RecordError, Seal
-from notary_auth._core.shared_tokens import LEASE
+from notary_auth._core.shared_tokens import LEASE, SharedTokens
 from notary_auth._core.single_flight import (
     LEADER_TIMEOUT,
     LIVENESS_INTERVAL,
@@ -77,9 +79,9 @@ from notary_auth._core.steps import (
     WaitForLogin,
 )
 from notary_auth._core.steps import Step as CoreStep
-from notary_auth._core.token import REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
-from notary_auth._core.token_cache import STORE_LOCK_TIMEOUT
-from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF
+from notary_auth._core.token import NO_TOKEN, REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
+from notary_auth._core.token_cache import AHEAD, FULL, STORE_LOCK_TIMEOUT, Effort, TokenCache
+from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, State, UnauthorizedPolicy
 from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
 from notary_auth._wire.messages import REPLY_LIMIT, ControlBody, ControlRequest, ControlResponse
@@ -345,9 +347,74 @@ def answered(status: int, token: str | None, url: str = HOME + FILES, can_replay
     return Received(status, url, token and f"Bearer {token}", can_replay)
 
 
+# Parts of an account, each alone
+
+
 def new_single_flight() -> SingleFlight:
     """The logins of no account, on a clock of their own."""
     return SingleFlight(StateLock(), Clock(), NotaryAuthError)
+
+
+def new_token_cache(
+    log_in: Callable[[TokenCache, Effort], Steps[None]], seconds: Callable[[], float]
+) -> TokenCache:
+    """A cache that gets its tokens by `log_in`."""
+    lock = StateLock()
+    single_flight = SingleFlight(lock, seconds, NotaryAuthError)
+    cache = TokenCache("JohnSmith", lock, seconds, single_flight, lambda effort: log_in(cache, effort))
+    return cache
+
+
+def token_good_for(lifetime: float, now: float, value: str = "token-1") -> Token:
+    return Token.issued(Bearer(value), Origin.of_base_url(HOME), now, lifetime)
+
+
+class LoginParts(NamedTuple):
+    """What a login works with, and the login itself, without an account."""
+
+    source: TokenSource
+    cache: TokenCache
+    data_center: DataCenter
+    refusals: Refusals
+    policy: UnauthorizedPolicy
+
+
+def new_login(seconds: Callable[[], float], store: Any = None, **credentials: Any) -> LoginParts:
+    lock = StateLock()
+    cache = new_token_cache(lambda cache, effort: None, seconds)  # type: ignore[arg-type, return-value]
+    data_center = DataCenter(Origin.of_base_url(CLOUD), "JohnSmith", lock)
+    refusals, policy = Refusals(), UnauthorizedPolicy()
+    source = TokenSource(
+        credentials=check_credentials(
+            **{"username": "JohnSmith", "password": PASSWORD, "totp": None, "offline_access": False, **credentials}
+        ),
+        lock=lock,
+        now=seconds,
+        cache=cache,
+        data_center=data_center,
+        refusals=refusals,
+        policy=policy,
+        shared_tokens=SharedTokens(store, "JohnSmith", CLOUD),
+    )
+    return LoginParts(source, cache, data_center, refusals, policy)
+
+
+def finish(steps: Steps[Any], *results: Any) -> tuple[list[ControlRequest], Any]:
+    """Perform steps to the end, with `results` for control requests. Returns these, and what the steps return."""
+    left, sent, result = list(results), [], None
+    try:
+        while True:
+            match steps.send(result):
+                case SendControl(request):
+                    sent.append(request)
+                    result = left.pop(0)
+                case Call(function):
+                    result = function()
+                case _:
+                    result = None
+    except StopIteration as end:
+        assert not left, f"not asked for: {left}"
+        return sent, end.value
 
 
 # The inside of an account

@@ -1,0 +1,137 @@
+"""The token cache alone: fresh, due, expired; rejected, spent, taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notary_auth import LoginError
+from tests.core import (
+    AHEAD,
+    FULL,
+    HOME,
+    NO_TOKEN,
+    REFRESH_PAUSE,
+    Clock,
+    Effort,
+    Origin,
+    Secret,
+    TokenCache,
+    finish,
+    new_token_cache,
+    token_good_for,
+)
+
+
+class Logins:
+    """Puts a new token of this lifetime into the cache at each login; or fails."""
+
+    def __init__(self, clock: Clock, lifetime: float = 1000.0) -> None:
+        self.clock = clock
+        self.lifetime = lifetime
+        self.efforts: list[Effort] = []
+        self.error: Exception | None = None
+
+    def __call__(self, cache: TokenCache, effort: Effort) -> Any:
+        self.efforts.append(effort)
+        if self.error is not None:
+            raise self.error
+        cache.current = token_good_for(self.lifetime, self.clock(), f"token-{len(self.efforts)}")
+        return
+        yield  # a generator
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def logins(clock: Clock) -> Logins:
+    return Logins(clock)
+
+
+@pytest.fixture
+def cache(clock: Clock, logins: Logins) -> TokenCache:
+    return new_token_cache(logins, clock)
+
+
+def get(cache: TokenCache) -> str:
+    _, token = finish(cache.get())
+    return str(token.authorization)
+
+
+def test_a_token_is_got_once_and_then_kept(cache: TokenCache, logins: Logins) -> None:
+    assert [get(cache), get(cache)] == ["Bearer token-1"] * 2
+    assert logins.efforts == [FULL]
+
+
+def test_an_expired_token_is_replaced(cache: TokenCache, clock: Clock, logins: Logins) -> None:
+    get(cache)
+    clock.advance(1000)
+    assert get(cache) == "Bearer token-2"
+    assert logins.efforts == [FULL, FULL]
+
+
+def test_rule_14_a_due_token_is_refreshed_with_less_effort(
+    cache: TokenCache, clock: Clock, logins: Logins
+) -> None:
+    get(cache)
+    clock.advance(950)
+    assert get(cache) == "Bearer token-2"
+    assert logins.efforts == [FULL, AHEAD]
+
+
+@pytest.mark.parametrize("error", [LoginError("no"), ConnectionError("no route")])
+def test_rule_14_a_refresh_that_fails_leaves_the_token_in_use(
+    cache: TokenCache, clock: Clock, logins: Logins, error: Exception
+) -> None:
+    get(cache)
+    clock.advance(950)
+    logins.error = error
+    assert [get(cache), get(cache)] == ["Bearer token-1"] * 2
+    clock.advance(REFRESH_PAUSE)
+    assert get(cache) == "Bearer token-1"
+    assert logins.efforts == [FULL, AHEAD, AHEAD]
+
+
+def test_rule_14_one_caller_refreshes_and_the_token_stays_the_same(cache: TokenCache, clock: Clock) -> None:
+    get(cache)
+    token = cache.current
+    clock.advance(950)
+    assert cache.postpone_refresh(token, clock())
+    assert not cache.postpone_refresh(token, clock())
+    assert cache.current is token
+
+
+def test_rule_14_a_token_that_has_expired_when_it_arrives_causes_no_loop(
+    cache: TokenCache, logins: Logins
+) -> None:
+    logins.lifetime = -1.0
+    assert get(cache) == "Bearer token-1"
+    assert len(logins.efforts) == 1
+
+
+def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache) -> None:
+    get(cache)
+    cache.refresh_token = Secret("refresh-1")
+    cache.reject()
+    cache.spend(Secret("refresh-1"))
+    assert cache.current is NO_TOKEN
+    assert cache.refresh_token is None
+    assert cache.was_rejected("Bearer token-1")
+    assert cache.was_spent(Secret("refresh-1"))
+    assert not cache.was_rejected("Bearer token-2")
+    assert not cache.holds("")
+
+
+def test_what_is_taken_is_gone_and_has_the_refresh_token_first(cache: TokenCache) -> None:
+    get(cache)
+    cache.refresh_token = Secret("refresh-1")
+    at_home = Origin.of_base_url(HOME)
+    assert cache.take(at_home) == [
+        (at_home, "refresh_token", Secret("refresh-1")),
+        (at_home, "access_token", Secret("token-1")),
+    ]
+    assert cache.take(at_home) == []
