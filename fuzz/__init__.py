@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of what strangers can send: replies, URLs, redirects. See `fuzz.__main__`."""
+"""Coverage-guided fuzzing of what other hosts can send: replies, URLs, redirects. See `fuzz.__main__`."""

@@ -38,9 +38,9 @@ class NotaryAuthError(Exception):
         self.error_description = error_description
         self.url = url
 
-    def as_type(self, kind: type[Error]) -> Error:
+    def as_type(self, kind: type[Error], message: str | None = None) -> Error:
         """The same failure as a new error of another class: without traceback, cause or context."""
-        return kind(str(self.args[0]), **self.details())
+        return kind(message or str(self.args[0]), **self.details())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A client's error would pickle its request along, and with it the request's headers and body.
@@ -69,7 +69,7 @@ class CredentialsRefused(LoginError):
 
 
 class TotpRequired(LoginError):
-    """The account needs a TOTP code (RFC 6238) that was missing, or not taken."""
+    """The account needs a TOTP code (RFC 6238) that was missing, or not accepted."""
 
 
 class LogoutError(NotaryAuthError):

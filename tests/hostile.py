@@ -104,7 +104,7 @@ class HostilePlatform:
         if self._left:
             location = self._left.pop(0)
             return Answered(self._status, {"Location": location}, b"")
-        # A stranger who asks for credentials gets none either.
+        # Another host that asks for credentials gets none either.
         return Answered(200 if sent.origin == OWN else 401, {"WWW-Authenticate": "Bearer"}, b"{}")
 
     def leaks(self) -> list[Sent]:

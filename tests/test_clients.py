@@ -108,7 +108,7 @@ def test_rule_3_the_lookup_endpoint_is_left_alone(client: Client, notary: Sandbo
     assert not call.is_signed
 
 
-def test_rule_4_a_foreign_host_gets_no_token(
+def test_rule_4_another_host_gets_no_token(
     client: Client, notary: Sandbox, files: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = client.auth(notary)
@@ -121,7 +121,7 @@ def test_rule_4_a_foreign_host_gets_no_token(
     assert caplog.text.count("are sent unsigned") == 1
 
 
-def test_rule_4_no_spelling_of_a_foreign_host_gets_the_token(client: Client, notary: Sandbox, files: str) -> None:
+def test_rule_4_no_spelling_of_another_host_gets_the_token(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     home = notary.data_center_urls[0].partition("://")[2]
@@ -147,7 +147,7 @@ def test_rule_4_no_spelling_of_a_foreign_host_gets_the_token(client: Client, not
     assert all(not call.is_signed for call in notary.calls if call.host == "foreign host")
 
 
-def test_rule_5_a_redirect_to_a_foreign_host_drops_the_token(client: Client, notary: Sandbox, files: str) -> None:
+def test_rule_5_a_redirect_to_another_host_drops_the_token(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     notary.clear()
@@ -159,7 +159,9 @@ def test_rule_5_a_redirect_to_a_foreign_host_drops_the_token(client: Client, not
     ]
 
 
-def test_rule_5_a_foreign_401_gets_no_token_and_no_login(client: Client, notary: Sandbox, files: str) -> None:
+def test_rule_5_a_401_of_another_host_gets_no_token_and_no_login(
+    client: Client, notary: Sandbox, files: str
+) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     notary.clear()
@@ -365,7 +367,7 @@ def test_rule_13_clocks_that_disagree_cost_no_login(
     assert notary.count("login") == 1
 
 
-def test_rule_14_a_token_at_its_end_is_renewed(client: Client, notary: Sandbox, files: str) -> None:
+def test_rule_14_a_token_near_its_expiry_is_refreshed(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     advance(auth.account, 7200 - 100)
@@ -376,7 +378,7 @@ def test_rule_14_a_token_at_its_end_is_renewed(client: Client, notary: Sandbox, 
     assert wire(notary) == WARM
 
 
-def test_rule_14_a_refused_renewal_is_no_refused_request(client: Client, notary: Sandbox, files: str) -> None:
+def test_rule_14_a_refresh_that_is_refused_fails_no_request(client: Client, notary: Sandbox, files: str) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
     advance(auth.account, 7200 - 100)

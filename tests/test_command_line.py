@@ -114,7 +114,7 @@ def test_an_interrupt_elsewhere_ends_quietly(monkeypatch: pytest.MonkeyPatch) ->
     assert main(["demo"]) == 130
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
+def test_a_port_that_is_in_use_is_told_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run([*COMMAND, "sandbox", "--port", port], capture_output=True, text=True, check=False)

@@ -88,7 +88,7 @@ def test_rule_6_a_login_of_a_second_makes_the_event_loop_no_slower(
     assert any(lag_with_auth() < max(allowed, lag_without() + 0.02) for _ in range(4))
 
 
-def test_rule_14_only_the_one_that_renews_waits_for_a_slow_login(
+def test_rule_14_only_the_caller_that_refreshes_waits_for_a_slow_login(
     client: Client, notary: Sandbox, files: str
 ) -> None:
     others = 0
@@ -101,7 +101,7 @@ def test_rule_14_only_the_one_that_renews_waits_for_a_slow_login(
     client.get(files, auth)
     advance(auth.account, 7200 - 100)
     notary.clear()
-    others = 19  # the renewal ends when all of them have been answered
+    others = 19  # the refresh ends when all of them have been answered
     answers = client.at_once([files] * 20, auth)
     assert [getattr(answer, "status_code", answer) for answer in answers] == [200] * 20
     # In the order of their answers.

@@ -15,7 +15,7 @@ CORPUS = Path(__file__).parent.parent / "fuzz" / "corpus"
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_was_found_once_stays_mended(name: str) -> None:
+def test_what_was_found_once_stays_fixed(name: str) -> None:
     files = sorted((CORPUS / name).iterdir())
     assert len(files) > 20
     for file in files:

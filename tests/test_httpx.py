@@ -479,7 +479,7 @@ def test_rule_5_a_hook_that_reads_the_login_does_not_make_it_repeatable(
         with client.library.Client(follow_redirects=True, event_hooks=hooks, verify=False) as http:
             http.get(files, auth=auth)
 
-    for _ in range(2):  # for a login, and for a renewal
+    for _ in range(2):  # for a login, and for a refresh
         notary.faults.answer_next(LOGIN, status, {"Location": f"{notary.foreign_url}/steal"})
         with pytest.raises(client.error, match="redirect"):
             get()

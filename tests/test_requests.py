@@ -257,7 +257,7 @@ def test_rule_18_a_network_error_during_the_login_has_no_password_in_it(
     assert notary.password.encode() not in pickle.dumps(caught.value)
 
 
-def test_rule_14_a_renewal_that_times_out_costs_no_request(
+def test_rule_14_a_refresh_that_times_out_fails_no_request(
     notary: Sandbox, files: str, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests.get(files, auth=auth)

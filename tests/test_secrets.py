@@ -83,7 +83,7 @@ def auth_of_jane(client: Client, notary: Sandbox, **arguments: Any) -> Any:
 def test_rule_18_a_life_of_logins_shows_no_secret(
     client: Client, jane: Sandbox, files: str, log: Everything
 ) -> None:
-    """Login, signing, renewal that fails, revocation, a move, a 401 passed on, a foreign host."""
+    """Login, signing, refresh that fails, revocation, a move, a 401 passed on, a foreign host."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         auth = auth_of_jane(client, jane)

@@ -191,12 +191,18 @@ class World:
     Args:
         urls: what the callers ask for, one each.
         faults: how many there may be.
-        renewing: begin with a token that is due for renewal.
+        refreshing: begin with a token that is due for refresh.
         logged_in: begin with a good token.
     """
 
     def __init__(
-        self, urls: list[str], *, faults: int, logged_in: bool = False, renewing: bool = False, split: bool = False
+        self,
+        urls: list[str],
+        *,
+        faults: int,
+        logged_in: bool = False,
+        refreshing: bool = False,
+        split: bool = False,
     ) -> None:
         self.account: Account = new_account()
         self.home = HOME
@@ -211,9 +217,9 @@ class World:
         self._busy = self._losses = 0  # how often the platform was busy, and how many leaders may have been lost
         self.spoiled = False  # whether anything happened after which nobody need get a good answer
         self.story: list[str] = []
-        if logged_in or renewing:
+        if logged_in or refreshing:
             self._log_in_first()
-        if renewing:
+        if refreshing:
             clock_of(self.account).advance(LIFETIME - 100)
         self.people = [
             Person(self, chr(ord("A") + index), url, split=split and index % 2 == 0)

@@ -23,7 +23,7 @@ from . import control
 from .credentials import Credentials
 from .data_center import DataCenter
 from .record import SharedRecord
-from .refusals import Refusal, Refusals
+from .refusals import REFUSAL_TTL, Refusal, Refusals
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
 from .state_lock import StateLock
 from .steps import Sleep, Steps
@@ -191,7 +191,9 @@ class TokenSource:
             grant = self._read(response, data_center, secrets)
         except CredentialsRefused as error:
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
-            refusal = Refusal(password, data_center, error, self._now())
+            pause = f"for {REFUSAL_TTL / 60:.0f} minutes unless the password changes"
+            message = f"{error} It will not be tried again {pause}."
+            refusal = Refusal(password, data_center, error.as_type(CredentialsRefused, message), self._now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)

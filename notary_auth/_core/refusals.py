@@ -31,7 +31,7 @@ class Refusal:
         self.digest = digest(password, self.salt)
         self.data_center = data_center
         self.until = refused_at + REFUSAL_TTL
-        self.error = error.as_type(CredentialsRefused)
+        self.error = error
         self.is_final = is_final
 
 

@@ -176,10 +176,7 @@ def _login_refusal(
             message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
     elif is_refused(reply) and (reply.status == 401 or code != "invalid_request"):
         kind = CredentialsRefused
-        message = (
-            f"the platform refused {who}: {said}. "
-            "It will not be tried again for 5 minutes unless the password changes."
-        )
+        message = f"the platform refused {who}: {said}."
     return kind(
         message,
         status=reply.status,

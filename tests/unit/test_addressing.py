@@ -109,9 +109,9 @@ def test_rule_4_no_other_origin_is_signed(url: str) -> None:
     assert cached_signature(account, url) is None
     assert complete(account, url=url).signatures == [UNSIGNED]
     # Nor does its 401 get anything out of us.
-    stranger = answered(401, None, url)
-    assert complete(account, stranger, url=url).signatures == [UNSIGNED]
-    assert complete(account, answer=stranger).signatures == []
+    elsewhere = answered(401, None, url)
+    assert complete(account, elsewhere, url=url).signatures == [UNSIGNED]
+    assert complete(account, answer=elsewhere).signatures == []
 
 
 @pytest.mark.parametrize("user", ["", "user@", "user:word@"])
@@ -150,21 +150,21 @@ def test_rule_4_an_unsigned_origin_is_warned_of_once(caplog: pytest.LogCaptureFi
     assert [text.split()[2] for text in warnings] == ["https://evil.example", "https://other.example"]
 
 
-def test_rule_4_a_stranger_is_no_reason_to_log_in() -> None:
+def test_rule_4_a_request_to_another_host_is_no_reason_to_log_in() -> None:
     account = new_account()
     assert complete(account, found(), url="https://evil.example/").paths == [LOOKUP]
     assert complete(account, url="https://evil.example/").paths == []
-    # What was looked up for the stranger is not looked up again.
+    # What was looked up for the other host is not looked up again.
     assert complete(account, granted()).paths == [LOGIN]
 
 
-def test_rule_4_a_stranger_has_nothing_to_do_with_a_refused_login() -> None:
+def test_rule_4_a_request_to_another_host_is_sent_after_a_refused_login() -> None:
     account = new_account()
     leader = begin(account)
-    stranger = begin(account, url="https://evil.example/")
+    elsewhere = begin(account, url="https://evil.example/")
     leader.go_on(found(), refused())
-    stranger.send(True)
-    assert stranger.go_on().signatures == [UNSIGNED]
+    elsewhere.send(True)
+    assert elsewhere.go_on().signatures == [UNSIGNED]
 
 
 def test_rule_4_before_the_data_center_is_known_a_lookup_decides() -> None:

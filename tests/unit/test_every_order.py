@@ -24,9 +24,9 @@ ORDERS = int(os.environ.get("NOTARY_AUTH_ORDERS", "3000")) or None
 SITUATIONS = {
     "cold": {},
     "logged in": {"logged_in": True},
-    "due": {"renewing": True},
+    "due": {"refreshing": True},
     "cold, as requests does it": {"split": True},
-    "due, as requests does it": {"renewing": True, "split": True},
+    "due, as requests does it": {"refreshing": True, "split": True},
 }
 
 

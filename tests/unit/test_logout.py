@@ -102,7 +102,7 @@ def test_a_token_that_is_gone_already_is_a_success() -> None:
     assert log_out(account, refused("invalid_token", status=400)).error is None
 
 
-def test_both_tokens_are_tried_if_the_first_is_not_taken() -> None:
+def test_both_tokens_are_revoked_though_the_first_revocation_fails() -> None:
     account = new_account(**OFFLINE)
     complete(account, found(), granted(refresh_token="refresh-1"))
     conversation = log_out(account, reply(500), reply(200, {}))
@@ -140,7 +140,7 @@ def test_a_logout_waits_for_a_login_under_way() -> None:
     assert not is_logged_in(account)
 
 
-def test_a_logout_is_of_the_whole_fleet(processes: Processes) -> None:
+def test_a_logout_deletes_the_record_for_all_processes(processes: Processes) -> None:
     first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
     complete(first, found(), granted(refresh_token="refresh-1"))
     complete(second)

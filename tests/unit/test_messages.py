@@ -296,7 +296,7 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     ]
 
 
-def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_records_of_a_refresh_and_of_a_second_login(caplog: pytest.LogCaptureFixture) -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 100)
     caplog.set_level(logging.DEBUG, "notary_auth")
@@ -306,8 +306,8 @@ def test_log_records_of_a_renewal_and_of_a_second_login(caplog: pytest.LogCaptur
         f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
     ]
     clock_of(account).advance(50)
-    renewing = begin(account)
-    assert isinstance(renewing.throw(KeyError("secret")), Forward)
+    refreshing = begin(account)
+    assert isinstance(refreshing.throw(KeyError("secret")), Forward)
     assert records(caplog)[1:] == [
         "WARNING a token of 'JohnSmith' was not refreshed and is used until it expires: KeyError"
     ]

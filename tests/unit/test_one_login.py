@@ -91,7 +91,7 @@ def test_rule_6_a_caller_that_another_one_overtakes_at_any_line_does_not_log_in_
     assert overtaken_by_a_login > 20
 
 
-def test_rule_7_a_verdict_is_shared() -> None:
+def test_rule_7_a_leaders_error_is_shared() -> None:
     account = new_account()
     leader, other = begin(account), begin(account)
     leader.go_on(found(), refused())
@@ -107,7 +107,7 @@ def test_rule_7_a_verdict_is_shared() -> None:
 @pytest.mark.parametrize(
     "answers", [[reply(200, b"<html>")], [found(), reply(200, [])], [found(), reply(500, b"")]]
 )
-def test_rule_7_what_is_no_platforms_answer_is_a_verdict_too(answers: list[Any]) -> None:
+def test_rule_7_a_response_that_is_not_the_platforms_is_a_shared_error_too(answers: list[Any]) -> None:
     account = new_account()
     leader, other = begin(account), begin(account)
     leader.go_on(*answers)
@@ -191,7 +191,7 @@ def test_rule_8_whoever_the_leader_depends_on_does_not_wait_for_it() -> None:
     other = begin(account)
     assert isinstance(other.step, SendControl)
     late = begin(account, context=leader.context)
-    assert isinstance(late.step, WaitForLogin), "that flight is over"
+    assert isinstance(late.step, WaitForLogin), "that login is over"
 
 
 def interrupted_at(number: int) -> Account | None:

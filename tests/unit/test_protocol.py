@@ -30,7 +30,7 @@ from tests.core import (
 HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 
-def test_a_body_is_taken_up_to_its_limit_and_one_chunk_over() -> None:
+def test_a_body_is_read_up_to_its_limit_and_one_chunk_more() -> None:
     body = ControlBody()
     assert body.take(b"x" * REPLY_LIMIT)
     assert not body.take(b"y")
@@ -54,7 +54,7 @@ def test_the_frames_of_a_clients_error_are_dropped_wherever_they_are() -> None:
     assert [each.__traceback__ for each in (error, *errors)] == [None] * 5
 
 
-def test_of_a_body_without_end_no_more_is_taken_than_it_takes() -> None:
+def test_a_body_without_end_is_read_no_further_than_needed() -> None:
     taken: list[int] = []
 
     def chunks() -> Any:

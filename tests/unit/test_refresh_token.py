@@ -114,7 +114,7 @@ def test_rule_12_a_refresh_token_that_does_not_fit_is_a_login_error(value: Any) 
     complete(new_account(), found(), granted(refresh_token=value))
 
 
-def test_a_refresh_token_rotates_for_the_whole_fleet(processes: Processes) -> None:
+def test_a_refresh_token_rotates_for_all_processes(processes: Processes) -> None:
     first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
     complete(first, found(), granted(lifetime=1000, refresh_token="refresh-1"))
     complete(second)
@@ -149,7 +149,7 @@ def test_rule_18_the_platforms_echo_of_a_refresh_token_is_not_shown() -> None:
     assert caught.value.error_description == "cannot use ***"
 
 
-def test_a_spent_refresh_token_is_not_taken_out_of_the_store_again(processes: Processes) -> None:
+def test_a_spent_refresh_token_does_not_come_back_from_the_store(processes: Processes) -> None:
     """What replaced it could not be saved, and is in this process's memory."""
     account = processes.account(**OFFLINE)
     complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
@@ -239,7 +239,7 @@ def test_a_refresh_token_in_memory_outlives_a_record_without_one(processes: Proc
     assert form_of(conversation.sent[0])["refresh_token"] == "refresh-1"
 
 
-def test_a_refused_refresh_token_is_taken_out_of_the_store(processes: Processes) -> None:
+def test_a_refused_refresh_token_is_deleted_from_the_store(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
     with pytest.raises(LoginError):
@@ -274,7 +274,9 @@ def test_a_busy_platform_costs_no_refresh_token(status: int) -> None:
     assert form_of(conversation.sent[1])["refresh_token"] == "refresh-1"
 
 
-def test_a_stored_refresh_token_that_is_not_taken_does_not_lock_the_fleet_out(processes: Processes) -> None:
+def test_a_stored_refresh_token_that_is_not_accepted_does_not_lock_other_processes_out(
+    processes: Processes,
+) -> None:
     complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.settle()
     processes.clock.advance(1001)

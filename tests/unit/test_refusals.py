@@ -186,7 +186,7 @@ def test_rule_9_refusals_are_kept_for_five_minutes() -> None:
     assert len(remembered_refusals(account)) == 1
 
 
-def test_rule_9_a_password_that_is_in_an_error_code_changes_no_verdict() -> None:
+def test_rule_9_a_password_that_is_in_an_error_code_changes_no_decision() -> None:
     conversation = begin(new_account(password="totp")).go_on(found(), refused("totp_required", "no"))
     assert type(conversation.error) is TotpRequired
     assert conversation.error.error == "***_required"

@@ -37,7 +37,7 @@ from tests.core import (
 )
 
 
-def test_rule_18_nothing_of_a_conversation_shows_a_secret() -> None:
+def test_rule_18_nothing_of_a_login_shows_a_secret() -> None:
     account = new_account(totp=lambda: "424242")
     conversation = begin(account)
     shown = [repr(conversation.step)]

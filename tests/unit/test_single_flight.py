@@ -212,7 +212,7 @@ def test_tasks_that_are_cancelled_leave_no_timer_behind() -> None:
     assert asyncio.run(main()) == []
 
 
-def test_a_bell_in_a_loop_that_is_closed_is_not_rung() -> None:
+def test_nobody_is_woken_in_a_closed_loop() -> None:
     single_flight = new_single_flight()
     login = start(single_flight)
 
@@ -365,7 +365,7 @@ def login_of(account: Account) -> Login:
     return login
 
 
-def test_a_verdict_is_no_loss() -> None:
+def test_a_leader_that_fails_with_an_error_is_not_lost() -> None:
     account = new_account()
     leader = begin(account)
     login = login_of(account)

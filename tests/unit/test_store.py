@@ -206,7 +206,7 @@ def test_rule_b_pauses_grow_and_end(processes: Processes, caplog: pytest.LogCapt
     assert "logs in without waiting for another process any longer" in caplog.text
 
 
-def test_rule_b_a_refusal_is_for_the_whole_fleet(processes: Processes) -> None:
+def test_rule_b_a_refusal_is_shared_with_all_processes(processes: Processes) -> None:
     with pytest.raises(CredentialsRefused) as first:
         complete(processes.account(password="wrong"), found(), refused())
     with pytest.raises(CredentialsRefused) as second:
@@ -265,7 +265,7 @@ def test_rule_15_a_newer_token_in_the_store_is_used_before_a_login(processes: Pr
     assert conversation.sent == []
 
 
-def test_rule_15_a_refused_token_in_the_store_is_replaced(processes: Processes) -> None:
+def test_rule_15_a_rejected_token_in_the_store_is_replaced(processes: Processes) -> None:
     account = processes.account()
     complete(account, found(), granted())
     conversation = complete(account, 401, found(), granted("token-2"))
@@ -279,7 +279,7 @@ def test_rule_15_a_stored_token_that_is_refused_too_leads_to_a_login(processes: 
     complete(second)
     conversation = begin(second)
     processes.clock.advance(950)
-    complete(first, granted("token-2"))  # renewed in time
+    complete(first, granted("token-2"))  # refreshed in time
     conversation.go_on(401, 401, found(), granted("token-3"))
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2", "Bearer token-3"]
 
@@ -308,7 +308,7 @@ def test_rule_15_processes_that_get_a_401_whatever_they_carry_log_in_once_each(
     assert logins == len(accounts)
 
 
-def test_rule_16_a_refused_token_is_withdrawn_where_the_request_cannot_be_sent_again(processes: Processes) -> None:
+def test_rule_16_a_rejected_token_is_deleted_where_the_request_cannot_be_sent_again(processes: Processes) -> None:
     """Each process is a new one, and sends a stream: nobody would ever log in."""
     complete(processes.account(), found(), granted())
     second = begin(processes.account())
@@ -332,22 +332,22 @@ def test_rule_16_a_token_that_has_replaced_the_refused_one_stays_in_the_store(pr
     assert complete(processes.account()).authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_renewal_is_left_to_the_process_that_is_at_it(processes: Processes) -> None:
+def test_rule_14_a_refresh_is_left_to_the_process_that_has_the_lock(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
     complete(first, found(), granted(lifetime=1000))
     complete(second)
     processes.clock.advance(950)
-    renewing = begin(first)
-    assert isinstance(renewing.perform_calls(), SendControl)
+    refreshing = begin(first)
+    assert isinstance(refreshing.perform_calls(), SendControl)
     conversation = complete(second)
     assert conversation.authorizations == ["Bearer token-1"], "the old one serves on, at once"
     assert conversation.pauses == []
-    renewing.go_on(granted("token-2", lifetime=1000))
+    refreshing.go_on(granted("token-2", lifetime=1000))
     processes.clock.advance(35)
     assert complete(second).authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_token_in_the_store_that_is_due_itself_is_renewed(processes: Processes) -> None:
+def test_rule_14_a_stored_token_that_is_due_itself_is_refreshed(processes: Processes) -> None:
     first, second = processes.account(), processes.account()
     complete(first, found(), granted(lifetime=10_000))
     complete(second)
@@ -486,7 +486,7 @@ def test_rule_c_the_reason_is_told_where_it_is_safe(caplog: pytest.LogCaptureFix
     assert "PermissionError, not ours alone: /tmp/x" in caplog.text
 
 
-def test_rule_d_a_tokens_age_goes_on_in_the_store(processes: Processes) -> None:
+def test_rule_d_a_token_ages_in_the_store(processes: Processes) -> None:
     complete(processes.account(), found(), granted(lifetime=1000))
     processes.clock.advance(400)
     second = processes.account()

@@ -1,4 +1,4 @@
-"""Rules 13 and 14 on the bare core: how long a token lives, and who renews it."""
+"""Rules 13 and 14 on the bare core: how long a token lives, and who refreshes it."""
 
 from __future__ import annotations
 
@@ -139,22 +139,22 @@ def test_rule_13_the_clock_cannot_be_set_and_counts_sleep() -> None:
     assert clock() <= clock()
 
 
-def test_rule_14_one_caller_renews_and_the_others_go_on() -> None:
+def test_rule_14_one_caller_refreshes_and_the_others_keep_the_token() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
-    renewing = begin(account)
-    assert isinstance(renewing.step, SendControl)
+    refreshing = begin(account)
+    assert isinstance(refreshing.step, SendControl)
     for _ in range(3):
         assert cached_signature(account, HOME + FILES) is not None, "the warm path is open to all others"
         assert complete(account).authorizations == ["Bearer token-1"]
-    renewing.go_on(granted("token-2"))
-    assert renewing.paths == [LOGIN]
-    assert renewing.authorizations == ["Bearer token-2"]
+    refreshing.go_on(granted("token-2"))
+    assert refreshing.paths == [LOGIN]
+    assert refreshing.authorizations == ["Bearer token-2"]
     assert complete(account).authorizations == ["Bearer token-2"]
 
 
 @pytest.mark.parametrize(("lifetime", "earliest", "latest"), [(7200, 300, 225), (1000, 100, 75), (20, 2, 1.5)])
-def test_rule_14_the_renewal_is_due_in_time_and_jittered(lifetime: float, earliest: float, latest: float) -> None:
+def test_rule_14_the_refresh_is_due_in_time_and_jittered(lifetime: float, earliest: float, latest: float) -> None:
     due = set()
     for _ in range(50):
         account = new_account()
@@ -165,7 +165,7 @@ def test_rule_14_the_renewal_is_due_in_time_and_jittered(lifetime: float, earlie
 
 
 @pytest.mark.parametrize("failure", [refused(), reply(200, b"<html>"), reply(500, b"")])
-def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
+def test_rule_14_if_the_refresh_fails_the_current_token_stays_in_use(
     failure: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = logged_in()
@@ -180,18 +180,18 @@ def test_rule_14_if_the_renewal_fails_the_old_token_serves_on(
     assert isinstance(again.step, Forward if failure.status == 401 else SendControl)
 
 
-def test_rule_14_a_renewal_that_fails_on_the_network_costs_no_request(caplog: pytest.LogCaptureFixture) -> None:
+def test_rule_14_a_refresh_that_fails_on_the_network_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
-    renewing = begin(account)
-    step = renewing.throw(ConnectionError("no route, and something secret"))
+    refreshing = begin(account)
+    step = refreshing.throw(ConnectionError("no route, and something secret"))
     assert isinstance(step, Forward)
     assert step.signature.authorization == "Bearer token-1"
     assert "ConnectionError" in caplog.text
     assert "secret" not in caplog.text
 
 
-def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
+def test_rule_14_a_refresh_waits_for_no_busy_platform() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     conversation = complete(account, reply(503, b"", {"retry-after": "60"}))
@@ -199,23 +199,23 @@ def test_rule_14_a_renewal_waits_for_no_busy_platform() -> None:
     assert conversation.authorizations == ["Bearer token-1"]
 
 
-def test_rule_14_a_renewal_that_fails_is_no_verdict_for_those_who_need_a_token() -> None:
+def test_rule_14_the_error_of_a_refresh_is_not_shared_with_those_who_need_a_token() -> None:
     """It is tried once only. Whoever waits for it, since the old token has ended meanwhile, has three tries."""
     account = logged_in()
     clock_of(account).advance(7200 - 1)
-    renewing = begin(account)
+    refreshing = begin(account)
     clock_of(account).advance(2)
     waiting = begin(account)
     assert isinstance(waiting.step, WaitForLogin)
-    renewing.send(reply(503, b""))
+    refreshing.send(reply(503, b""))
     waiting.send(True)
     assert waiting.error is None
-    first = renewing if isinstance(renewing.step, SendControl) else waiting
+    first = refreshing if isinstance(refreshing.step, SendControl) else waiting
     first.go_on(reply(503, b""), found(), granted("token-2"))
     assert first.authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
+def test_rule_14_a_lost_refresh_leaves_the_current_token() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 200)
     begin(account).close()
@@ -224,20 +224,20 @@ def test_rule_14_a_lost_renewal_leaves_the_old_token() -> None:
     assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_token_that_ends_during_its_renewal_is_waited_for() -> None:
+def test_rule_14_a_token_that_expires_during_its_refresh_is_waited_for() -> None:
     account = logged_in()
     clock_of(account).advance(7200 - 20)
-    renewing = begin(account)
+    refreshing = begin(account)
     clock_of(account).advance(30)
     other = begin(account)
     assert isinstance(other.step, WaitForLogin)
-    renewing.go_on(granted("token-2"))
+    refreshing.go_on(granted("token-2"))
     other.send(True)
     assert other.go_on().authorizations == ["Bearer token-2"]
 
 
-def test_rule_14_a_token_that_is_put_off_is_not_taken_for_a_new_one() -> None:
-    """One reads the clock just before the token's end, and puts its renewal off just after it."""
+def test_rule_14_a_token_whose_refresh_is_postponed_is_no_new_one() -> None:
+    """One reads the clock just before the token's end, and puts its refresh off just after it."""
     account = logged_in()
     moving = clock_of(account)
     moving.seconds = token_of(account).expires_at

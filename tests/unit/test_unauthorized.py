@@ -41,7 +41,7 @@ def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> Non
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
-def test_rule_15_a_refused_token_is_replaced_once() -> None:
+def test_rule_15_a_rejected_token_is_replaced_once() -> None:
     account = logged_in()
     conversation = complete(account, 401, found(), granted("token-2"), 200)
     assert conversation.paths == [LOOKUP, LOGIN]
@@ -117,7 +117,7 @@ def test_rule_15_a_fresh_token_that_another_caller_replaced_says_nothing() -> No
     assert conversation.go_on(401).authorizations == ["Bearer token-2", "Bearer token-3"]
 
 
-def test_rule_15_a_token_that_has_been_seen_to_work_is_not_doubted() -> None:
+def test_rule_15_a_token_that_was_seen_to_work_is_not_on_probation() -> None:
     account = logged_in()
     assert complete(account, 401, found(), granted("token-2")).authorizations[-1] == "Bearer token-2"
     assert complete(account, 401, found(), granted("token-3")).authorizations[-1] == "Bearer token-3", (
@@ -151,13 +151,13 @@ def test_rule_15_a_crowd_that_is_refused_whatever_it_carries_logs_in_once_a_minu
     assert logins == 1
 
 
-def test_rule_15_only_the_token_that_replaces_a_refused_one_is_doubted() -> None:
+def test_rule_15_only_the_token_that_replaces_a_rejected_one_is_on_probation() -> None:
     account = logged_in()
     complete(account, 401, found(), granted("token-2"))
     clock_of(account).advance(7200 - 100)
-    renewing = begin(account)
-    renewing.send(granted("token-3"))
-    assert isinstance(renewing.step, Forward)  # and nobody has seen it work yet
+    refreshing = begin(account)
+    refreshing.send(granted("token-3"))
+    assert isinstance(refreshing.step, Forward)  # and nobody has seen it work yet
     assert complete(account, 401, found(), granted("token-4")).authorizations[-1] == "Bearer token-4"
 
 

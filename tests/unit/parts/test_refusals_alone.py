@@ -40,7 +40,7 @@ def test_rule_9_the_latest_refusal_of_each_data_center_is_remembered() -> None:
     assert remembered.find(Secret("one"), 0.0, AT_CLOUD)
 
 
-def test_rule_9_what_is_forgotten_is_not_taken_from_a_store_until_the_next_login() -> None:
+def test_rule_9_after_forget_no_stored_refusal_is_accepted_until_the_next_login() -> None:
     remembered = refusals_of(Refusal(Secret("wrong"), AT_HOME, ERROR, 0.0))
     remembered.forget()
     assert not remembered.find(Secret("wrong"), 0.0, AT_HOME)

@@ -126,7 +126,7 @@ def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache) -> None:
     assert not cache.holds("")
 
 
-def test_what_is_taken_is_gone_and_has_the_refresh_token_first(cache: TokenCache) -> None:
+def test_take_forgets_the_tokens_and_returns_the_refresh_token_first(cache: TokenCache) -> None:
     get(cache)
     cache.refresh_token = Secret("refresh-1")
     at_home = Origin.of_base_url(HOME)
