@@ -37,15 +37,14 @@ def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: type[Exce
     error: Exception | None = None
     try:
         while True:
-            try:
-                step = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            error = None
+            step = steps.send(result) if error is None else steps.throw(error)
+            result = error = None
             try:
                 result = do(step)
             except network_error as caught:
                 error = caught
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
     finally:
         steps.close()
 
@@ -58,15 +57,14 @@ async def arun(
     error: Exception | None = None
     try:
         while True:
-            try:
-                step = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            error = None
+            step = steps.send(result) if error is None else steps.throw(error)
+            result = error = None
             try:
                 result = await do(step)
             except network_error as caught:
                 error = caught
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
     finally:
         steps.close()
 

@@ -27,15 +27,6 @@ Result = TypeVar("Result")
 Actions = Generator[Any, Any, Result]
 
 
-class _DrainResponse:
-    """Read this response to the user's request to its end."""
-
-    __slots__ = ("response",)
-
-    def __init__(self, response: Any) -> None:
-        self.response = response
-
-
 class _Exchange:
     """A user's request under way: what its control requests are sent with, and left out of its history."""
 
@@ -81,17 +72,17 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(_Exchange(request, OneShotSync), response)
+            actions = self._replay(exchange := _Exchange(request, OneShotSync), response)
         else:
-            actions = self._sign_and_send(_Exchange(request, OneShotSync))
+            actions = self._sign_and_send(exchange := _Exchange(request, OneShotSync))
         try:
             result = None
             while True:
-                try:
-                    action = actions.send(result)
-                except StopIteration:
-                    return
-                result = (yield action) if isinstance(action, self._library.Request) else self._do(action)
+                action = actions.send(result)
+                is_request = isinstance(action, self._library.Request)
+                result = (yield action) if is_request else self._do(action, exchange)
+        except StopIteration:
+            return
         finally:
             actions.close()
 
@@ -100,34 +91,30 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(_Exchange(request, OneShotAsync), response)
+            actions = self._replay(exchange := _Exchange(request, OneShotAsync), response)
         else:
-            actions = self._sign_and_send(_Exchange(request, OneShotAsync))
+            actions = self._sign_and_send(exchange := _Exchange(request, OneShotAsync))
         try:
             result = None
             while True:
-                try:
-                    action = actions.send(result)
-                except StopIteration:
-                    return
-                result = (yield action) if isinstance(action, self._library.Request) else await self._ado(action)
+                action = actions.send(result)
+                is_request = isinstance(action, self._library.Request)
+                result = (yield action) if is_request else await self._ado(action, exchange)
+        except StopIteration:
+            return
         finally:
             actions.close()
 
-    def _do(self, action: Any) -> Any:
+    def _do(self, action: Any, exchange: _Exchange) -> Any:
         """Do what is not for the client to send."""
         if isinstance(action, ReadControl):
             return action.read()
-        if isinstance(action, _DrainResponse):
-            return action.response.read()
-        return perform(action)
+        return exchange.response.read() if isinstance(action, Drain) else perform(action)
 
-    async def _ado(self, action: Any) -> Any:
+    async def _ado(self, action: Any, exchange: _Exchange) -> Any:
         if isinstance(action, ReadControl):
             return await action.aread(self._network_error)
-        if isinstance(action, _DrainResponse):
-            return await action.response.aread()
-        return await aperform(action)
+        return await (exchange.response.aread() if isinstance(action, Drain) else aperform(action))
 
     def logout(self, client: Any) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -142,31 +129,33 @@ class HttpxAuth(Adapter):
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         _check_client(client, self._library.Client)
+        exchange, actions = self._log_out(client, OneShotSync)
 
         def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
                 return client.send(action, auth=None, stream=True, follow_redirects=False)
-            return self._do(action)
+            return self._do(action, exchange)
 
-        self._run(self._log_out(client, OneShotSync), do)
+        self._run(actions, do)
 
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
         _check_client(client, self._library.AsyncClient)
+        exchange, actions = self._log_out(client, OneShotAsync)
 
         async def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
                 return await client.send(action, auth=None, stream=True, follow_redirects=False)
-            return await self._ado(action)
+            return await self._ado(action, exchange)
 
-        await self._arun(self._log_out(client, OneShotAsync), do)
+        await self._arun(actions, do)
 
-    def _log_out(self, client: Any, body_type: type[OneShot]) -> Actions[None]:
+    def _log_out(self, client: Any, body_type: type[OneShot]) -> tuple[_Exchange, Actions[None]]:
         def refuse_repeat(_: Steps[Any]) -> NoReturn:
             raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
 
         exchange = _Exchange(client.build_request("POST", self._account.cloud_url), body_type)
-        return self._actions(self._account.log_out(), exchange, refuse_repeat)
+        return exchange, self._actions(self._account.log_out(), exchange, refuse_repeat)
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -220,22 +209,19 @@ class HttpxAuth(Adapter):
         failure: Exception | None = None
         try:
             while True:
-                try:
-                    step = steps.send(result) if failure is None else steps.throw(failure)
-                except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
-                failure = None
+                step = steps.send(result) if failure is None else steps.throw(failure)
+                result = failure = None
                 try:
                     if isinstance(step, SendControl):
                         refuse = partial(refuse_repeat, steps)
                         result = yield from self._send_control(step.request, exchange, steps, refuse)
-                    elif isinstance(step, Drain):
-                        result = yield _DrainResponse(exchange.response)
                     else:
                         result = yield step
                 except self._network_error as error:  # thrown in by `run`; in a flow, the client closes it instead
                     strip_tracebacks(error)  # the token is in its client's frames
                     failure = error
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             steps.close()
 
