@@ -37,7 +37,7 @@ from requests.auth import AuthBase
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.requests
-from notary_auth.sandbox._platform import LOGIN, LOOKUP
+from notary_auth.sandbox._model import LOGIN, LOOKUP
 
 from .platform import FILES
 

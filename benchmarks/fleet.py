@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from notary_auth.sandbox._platform import LOGIN
+from notary_auth.sandbox._model import LOGIN
 from tests.servers import RedisServer, programs
 
 from .imports import environment

@@ -9,7 +9,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from notary_auth.sandbox._platform import LOGIN
+from notary_auth.sandbox._model import LOGIN
 
 from . import cold_start, herd, imports, lag
 from .contestants import NOTARY_AUTH, TASKS, THREADS

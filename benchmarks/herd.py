@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import httpx2
 
-from notary_auth.sandbox._platform import LOGIN
+from notary_auth.sandbox._model import LOGIN
 
 from .contestants import (
     ASYNC_OPTIONS,

@@ -22,7 +22,7 @@ import httpx2
 import requests
 import urllib3
 
-from notary_auth.sandbox._platform import LOGIN, LOOKUP
+from notary_auth.sandbox._model import LOGIN, LOOKUP
 
 from .platform import FILES
 

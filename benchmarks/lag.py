@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from notary_auth.sandbox._platform import LOGIN
+from notary_auth.sandbox._model import LOGIN
 from tests.heartbeat import heartbeat
 
 from .contestants import TASKS, AsyncContestant

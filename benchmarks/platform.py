@@ -21,7 +21,7 @@ from unittest import mock
 import requests
 
 from notary_auth.sandbox import Sandbox
-from notary_auth.sandbox._platform import API, LOGIN
+from notary_auth.sandbox._model import API, LOGIN
 
 FILES = f"{API}/stored-files"
 CA_VARIABLES = "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"

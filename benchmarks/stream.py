@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from notary_auth.sandbox._platform import LOGIN
+from notary_auth.sandbox._model import LOGIN
 
 from .contestants import HEADER, TASKS, THREADS, AsyncContestant, Contestant
 from .platform import Platform

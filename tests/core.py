@@ -97,7 +97,7 @@ from notary_auth._wire.protocol import (
 )
 from notary_auth._wire.protocol import _parsed_date as parse_date
 from notary_auth.sandbox import Sandbox
-from notary_auth.sandbox._platform import HOSTS
+from notary_auth.sandbox._model import HOSTS
 from notary_auth.sandbox._server import ADDRESS
 from notary_auth.sandbox._server import _listen as listen
 from notary_auth.stores import MemoryStore
@@ -798,12 +798,12 @@ def let_anybody_release(patch: Patch) -> None:
 
 def tokens_of(notary: Sandbox) -> list[str]:
     """The access tokens that the sandbox takes at present."""
-    return list(notary._platform.tokens)
+    return list(notary._platform.identity.tokens)
 
 
 def stored_sizes(notary: Sandbox) -> set[int]:
     """The sizes in bytes of all files that were uploaded to the sandbox."""
-    return {file.size for files in notary._platform.files.values() for file in files}
+    return {file.size for files in notary._platform.stored.files.values() for file in files}
 
 
 def faults_left(notary: Sandbox) -> int:
@@ -813,7 +813,7 @@ def faults_left(notary: Sandbox) -> int:
 
 def limit_uploads(patch: Patch, size: int) -> None:
     """The largest file, in bytes, that the sandbox stores."""
-    patch.setattr("notary_auth.sandbox._platform.LARGEST_FILE", size)
+    patch.setattr("notary_auth.sandbox._files.LARGEST_FILE", size)
 
 
 def limit_stop(patch: Patch, seconds: float) -> None:

@@ -55,12 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"notary-auth {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_token_commands(commands)
     _add_account_commands(commands)
     _add_sandbox_commands(commands)
     return parser
 
 
-def _add_account_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _account_options() -> argparse.ArgumentParser:
     account = argparse.ArgumentParser(add_help=False)
     account.add_argument("-u", "--user", metavar="NAME", help="the login name (default: NOTARY_USERNAME)")
     account.add_argument("--cloud-url", metavar="URL", help="another cloud than Acronis' own (NOTARY_CLOUD_URL)")
@@ -68,7 +69,11 @@ def _add_account_commands(commands: argparse._SubParsersAction[argparse.Argument
     account.add_argument(
         "--offline-access", action="store_true", help="ask for a refresh token, so that a code is asked for once"
     )
+    return account
 
+
+def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    account = _account_options()
     check = commands.add_parser(
         "check",
         parents=[account],
@@ -91,6 +96,9 @@ def _add_account_commands(commands: argparse._SubParsersAction[argparse.Argument
     token.add_argument("--header", action="store_true", help="print the whole Authorization line")
     token.set_defaults(run=_token)
 
+
+def _add_account_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    account = _account_options()
     data_center = commands.add_parser(
         "data-center",
         parents=[account],

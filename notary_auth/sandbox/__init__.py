@@ -13,8 +13,8 @@ A cloud, two data centers and a foreign host, each an origin of its own. It need
 from notary_auth._extras import missing_extra
 
 try:
-    from ._platform import Account, Call, Faults
-    from ._server import Sandbox
+    from ._model import Account, Call, Faults
+    from ._sandbox import Sandbox
 except ModuleNotFoundError as error:
     raise missing_extra("sandbox", error) from None
 

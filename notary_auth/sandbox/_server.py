@@ -8,14 +8,16 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import uvicorn
+from starlette.applications import Starlette
 
-from ._platform import API, CLOUD, FIRST, FOREIGN, HOSTS, KINDS, SECOND, Account, Call, Faults, Platform
+from ._model import API, CLOUD, FIRST, FOREIGN, HOSTS, SECOND
+from ._platform import Platform
 
 ADDRESS = "127.0.0.1"
 START_LIMIT = 30.0  # seconds
@@ -23,38 +25,28 @@ STOP_LIMIT = 1.0  # seconds for answers under way
 ACCEPTING = 5  # turns of the event loop that asyncio needs, at most, between a socket and its connection
 READING = 10  # and between what a client has sent and its answer being under way, with a new connection
 
+Self = TypeVar("Self", bound="Served")
 
-class Sandbox:
-    """A platform of one's own, from `start` to `stop`, or for a ``with`` block.
+
+class Served:
+    """A platform with open ports, from `start` to `stop`, or for a ``with`` block; and where it is.
 
     Args:
-        users: the accounts, as passwords by user name.
         port: where the cloud listens; data centers and the foreign host take the three ports above it.
             0: any free ports.
         tls: serve https, with certificates of a CA of its own (`ca_file`).
-
-    Attributes:
-        faults: what can be made to go wrong.
     """
 
-    def __init__(
-        self,
-        users: Mapping[str, str] | None = None,
-        *,
-        port: int = 0,
-        tls: bool = False,
-    ) -> None:
-        self._users = {"JohnSmith": "qwe123QWE"} if users is None else dict(users)
+    def __init__(self, *, port: int, tls: bool) -> None:
         self._platform = Platform()
         self._port = port
         self._tls = tls
         self._running: ExitStack | None = None
         self._server: _Server | None = None
         self._ca_file: str | None = None
-        self._add_users()
 
-    def start(self) -> Sandbox:
-        """Open the sockets and serve them in the background, till `stop`. One that runs already runs on.
+    def start(self: Self) -> Self:
+        """Open the sockets and serve them in the background, until `stop`. One that runs already runs on.
 
         Raises:
             OSError: a port is not free.
@@ -70,20 +62,7 @@ class Sandbox:
                 port = listener.getsockname()[1]
                 self._platform.hosts[port] = host
                 self._platform.urls[host] = f"{scheme}://{ADDRESS}:{port}"
-            config = uvicorn.Config(
-                self._platform.app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                date_header=False,  # the platform's clock is a fault that can be set
-                server_header=False,
-                timeout_keep_alive=60,
-                ssl_certfile=certificate,
-            )
-            server = _Server(config)
+            server = _Server(_config(self._platform.app, certificate))
             thread = threading.Thread(
                 target=server.run, args=(list(sockets.values()),), name="notary-auth sandbox", daemon=True
             )
@@ -101,7 +80,7 @@ class Sandbox:
         if running is not None:
             running.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self: Self) -> Self:
         return self.start()
 
     def __exit__(
@@ -119,8 +98,6 @@ class Sandbox:
         certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
         self._ca_file = str(folder / "ca.pem")
         return str(folder / "server.pem")
-
-    # Where it is, and who may log in
 
     @property
     def url(self) -> str:
@@ -149,16 +126,6 @@ class Sandbox:
         return url
 
     @property
-    def username(self) -> str:
-        """The first account's user name."""
-        return next(iter(self._platform.accounts))
-
-    @property
-    def password(self) -> str:
-        """The first account's password."""
-        return self._platform.accounts[self.username].password
-
-    @property
     def ca_file(self) -> str | None:
         """With TLS: a file with the CA's certificate, for ``verify=``."""
         return self._ca_file
@@ -168,70 +135,26 @@ class Sandbox:
         """With TLS: a client's context that trusts the CA."""
         return ssl.create_default_context(cafile=self._ca_file)
 
-    def add_user(self, username: str, password: str, *, totp: str | Callable[[], str] | None = None) -> Account:
-        """Add an account. With `totp`, a code or what returns the current one, it has two factors."""
-        account = self._platform.accounts[username] = Account(username, password, totp=totp)
-        return account
-
-    def account(self, username: str | None = None) -> Account:
-        """An account, the first if none is named: to change its password, or see whether it is locked."""
-        return self._platform.accounts[username or self.username]
-
-    # What happens to it
-
-    @property
-    def faults(self) -> Faults:
-        return self._platform.faults
-
-    def revoke_tokens(self) -> None:
-        """Make all tokens that were handed out worthless, refresh tokens too."""
-        self._platform.tokens.clear()
-        self._platform.refresh_tokens.clear()
-
-    def move(self, username: str | None = None) -> None:
-        """Move an account to the other data center."""
-        account = self.account(username)
-        account.data_center = SECOND if account.data_center == FIRST else FIRST
-
-    def reset(self) -> None:
-        """Make it as it was at first: its accounts, no tokens and files, no faults, and nothing on record.
-
-        Calls that were sent before and are not answered yet get a 503, and change nothing any more.
-        """
+    def _settle(self) -> None:
+        """Return when all that clients have sent by now is under way."""
         if self._server is not None:
             self._server.settle()
-        self._platform.reset()
-        self._add_users()
 
-    def _add_users(self) -> None:
-        for username, password in self._users.items():
-            self.add_user(username, password)
 
-    # What arrived
-
-    @property
-    def calls(self) -> list[Call]:
-        """The calls so far, in the order of their answers."""
-        return list(self._platform.calls)
-
-    def count(self, kind: str) -> int:
-        """How many calls of a kind came: ``"lookup"``, ``"login"``, ``"refresh"``, ``"revoke"``, ``"request"``.
-
-        Raises:
-            ValueError: there is no such kind.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
-        return sum(call.kind == kind for call in self.calls)
-
-    @property
-    def pending(self) -> list[str]:
-        """The paths of the calls that have arrived and are not answered yet, such as those that a fault holds."""
-        return list(self._platform.pending)
-
-    def clear(self) -> None:
-        """Forget the calls so far."""
-        self._platform.calls.clear()
+def _config(app: Starlette, certificate: str | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        date_header=False,  # the platform's clock is a fault that can be set
+        server_header=False,
+        timeout_keep_alive=60,
+        ssl_certfile=certificate,
+    )
 
 
 def _listen(port: int, offset: int) -> socket.socket:
