@@ -11,13 +11,16 @@ of these questions with its client. All rules are the account's.
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from itertools import count
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from notary_auth.adapter import (
-    MAX_REPLAYS,
     Adapter,
     ControlBody,
     ControlRequest,
@@ -39,7 +42,7 @@ class NotaryAuth(Adapter):
     """An Account in the hands of aiohttp, which knows no auth objects: so this sends the request."""
 
     _errors = client_errors(aiohttp.ClientError, globals())
-    _network_error = aiohttp.ClientError
+    _network_error = aiohttp.ClientError, asyncio.TimeoutError
 
     async def request(
         self, session: aiohttp.ClientSession, method: str, url: str, **options: Any
@@ -47,47 +50,52 @@ class NotaryAuth(Adapter):
         """Send a request as ``session.request`` does, signed. Redirects are the caller's to follow.
 
         Raises:
-            aiohttp.ClientError: the client's own, and ours, which are such errors too.
+            aiohttp.ClientError, TimeoutError: the client's own; errors of ours are ClientErrors as well.
         """
         response: Any = None
 
         async def do(step: Step) -> Any:
-            if isinstance(step, SendControl):
-                return await _send_control(session, step.request)
-            if isinstance(step, Drain):
-                return await response.read()
-            return await aperform(step)
+            return await (response.read() if isinstance(step, Drain) else _perform(session, step))
 
         url = str(URL(url))
         signature = self.account.cached_signature(url) or await self._arun(self.account.sign(url), do)
         response = await _send(session, method, url, options, signature)
         if response.status == 401:
-            for _ in range(MAX_REPLAYS):
-                received = _received(response, options)
+            for replays in count():
+                received = _received(response, options, replays)
                 again = await self._arun(self.account.reauthorize(received), do)
                 if again is None:
                     break
                 response = await _send(session, method, received.url, options, again)
         return response
 
+    async def alogout(self, session: aiohttp.ClientSession) -> None:
+        await self._arun(self.account.log_out(), partial(_perform, session))
+
 
 async def _send(
     session: aiohttp.ClientSession, method: str, url: str, options: dict[str, Any], signature: Signature
 ) -> aiohttp.ClientResponse:
-    """The user's own request, signed, and sent where the signature says."""
-    headers = dict(options.get("headers") or {})
+    """The user's own request, signed, and sent where the signature says: cookies of another host stay behind."""
+    headers = CIMultiDict(options.get("headers") or {})
+    if signature.url is not None:
+        for name in ("Host", "Cookie"):
+            headers.popall(name, None)
     if signature.authorization is not None:
         headers["Authorization"] = signature.authorization
-    return await session.request(
-        method, signature.url or url, **{**options, "headers": headers, "allow_redirects": False}
-    )
+    options = {**options, "headers": headers, "allow_redirects": False}
+    return await session.request(method, signature.url or url, **options)
 
 
-def _received(response: aiohttp.ClientResponse, options: dict[str, Any]) -> Received:
+def _received(response: aiohttp.ClientResponse, options: dict[str, Any], replays: int) -> Received:
     """What the account needs to know of a response. A file or a generator is not sent twice."""
     header = response.request_info.headers.get("Authorization")
     can_replay = isinstance(options.get("data"), bytes | str | dict | None)
-    return Received(response.status, str(response.request_info.url), header, can_replay)
+    return Received(response.status, str(response.request_info.url), header, can_replay, replays)
+
+
+async def _perform(session: aiohttp.ClientSession, step: Step) -> Any:
+    return await (_send_control(session, step.request) if isinstance(step, SendControl) else aperform(step))
 
 
 async def _send_control(session: aiohttp.ClientSession, request: ControlRequest) -> ControlResponse:
@@ -104,6 +112,8 @@ async def _send_control(session: aiohttp.ClientSession, request: ControlRequest)
         body = ControlBody()
         if not is_encoded(headers):
             async for chunk in response.content.iter_chunked(16 * 1024):
-                if not body.take(chunk):
+                goes_on = body.take(chunk)
+                del chunk  # no traceback with locals is to show the token in it
+                if not goes_on:
                     break
         return ControlResponse(response.status, headers, bytes(body))

@@ -9,7 +9,6 @@ through the steps (`_run`, `_arun`); the page "Adding a client" has an example.
 from ._adapters.auth import Adapter
 from ._adapters.drivers import aperform, arun, perform, run
 from ._core.steps import (
-    MAX_REPLAYS,
     Call,
     Drain,
     Received,
@@ -24,7 +23,6 @@ from ._wire.messages import ControlBody, ControlRequest, ControlResponse, is_enc
 from .errors import client_errors
 
 __all__ = [
-    "MAX_REPLAYS",
     "Adapter",
     "Call",
     "ControlBody",

@@ -19,6 +19,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any, ClassVar, TypeVar
 
 from ._extras import missing_extra
@@ -34,7 +35,7 @@ from ._adapters import session_auth
 from ._adapters.drivers import aperform
 from ._adapters.session_auth import Hook, RequestsAuth, SessionAuth, apply, is_in_memory, lower, no_hook, received
 from ._core.account import Account
-from ._core.steps import MAX_REPLAYS, Drain, SendControl, Signature, Step, Steps
+from ._core.steps import Drain, SendControl, Signature, Step, Steps
 from ._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse, is_encoded
 from .errors import client_errors
 
@@ -126,9 +127,9 @@ class AsyncNotaryAuth(SessionAuth, AsyncAuthBase):
     async def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
         """Replay a request that got a 401, if that helps."""
         original = response
-        for _ in range(MAX_REPLAYS):
+        for replays in count():
             can_replay = response.status_code == 401 and await self._rewind(response.request)
-            steps = self._account.reauthorize(received(response, can_replay))
+            steps = self._account.reauthorize(received(response, can_replay, replays))
             signature = await self._perform(steps, response.request, response)
             if signature is None:
                 break
@@ -173,6 +174,8 @@ class AsyncNotaryAuth(SessionAuth, AsyncAuthBase):
 
     async def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
         response = await self._sent(session, self._prepared(request))
+        if response.lazy:  # of a session that multiplexes
+            await session.gather(response)
         headers = lower(response.headers)
         body = ControlBody(session_auth.TIMEOUT[1])
         try:

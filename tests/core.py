@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ from notary_auth._core import shared_tokens as store_module
 from notary_auth._core import single_flight as single_flight_module
 from notary_auth._core import token as token_module
 from notary_auth._core import token_cache as cache_module
-from notary_auth._core.account import arguments_of, has_tokens
+from notary_auth._core.account import MAX_REPLAYS, arguments_of, has_tokens
 from notary_auth._core.caller import Caller, current_caller, led_logins
 from notary_auth._core.control import MAX_ATTEMPTS
 from notary_auth._core.credentials import check_credentials
@@ -67,7 +68,6 @@ from notary_auth._core.single_flight import (
 )
 from notary_auth._core.state_lock import StateLock
 from notary_auth._core.steps import (
-    MAX_REPLAYS,
     UNSIGNED,
     Call,
     Drain,
@@ -268,8 +268,8 @@ def steps_of(account: Account, url: str, received: Received | None = None) -> An
         received = yield Forward(signature)
         if received.status != 401:
             return
-    for _ in range(MAX_REPLAYS):
-        again = yield from _without_drains(account.reauthorize(received))
+    for replays in count():
+        again = yield from _without_drains(account.reauthorize(received._replace(replays=replays)))
         if again is None:
             return
         received = yield Forward(again)
@@ -306,6 +306,12 @@ def begin(
     conversation = Conversation(steps_of(account, url, answer), context or copy_context())
     conversation.start()
     return conversation
+
+
+def signature_of_replay(account: Account, received: Received) -> Signature | None:
+    """What an account with a good token says to send a request again with."""
+    _, signature = finish(account.reauthorize(received))
+    return signature  # type: ignore[no-any-return]
 
 
 def begin_log_out(account: Account) -> Conversation:

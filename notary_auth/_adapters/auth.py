@@ -15,7 +15,7 @@ from notary_auth._core.steps import Steps
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
 
-from .drivers import arun, run
+from .drivers import Errors, arun, run
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -44,8 +44,8 @@ class Adapter:
 
     #: Errors of ours as the client's own, as `notary_auth.errors.client_errors` makes them.
     _errors: ClassVar[dict[type[NotaryAuthError], type[NotaryAuthError]]]
-    #: What the client raises where the platform could not be reached. Another caller may have more luck.
-    _network_error: ClassVar[type[Exception]]
+    #: What the client raises where the platform could not be reached: one class, or several.
+    _network_error: ClassVar[Errors]
 
     @hides_arguments
     def __init__(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._core.caller import running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
+from notary_auth._secrets import strip_tracebacks
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     import trio
 
 Result = TypeVar("Result")
+Errors = type[Exception] | tuple[type[Exception], ...]
 
 _THREADS = "threads"
 
 
-def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: type[Exception]) -> Result:
+def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """Do all of `steps`, send it the results, and return what it returns.
 
     A client's network error is thrown in. Whatever else `do` raises closes the generator at once, and not when a
@@ -42,6 +44,7 @@ def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: type[Exce
             try:
                 result = do(step)
             except network_error as caught:
+                strip_tracebacks(caught)  # a password or a token is in the client's frames
                 error = caught
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
@@ -49,9 +52,7 @@ def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: type[Exce
         steps.close()
 
 
-async def arun(
-    steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], network_error: type[Exception]
-) -> Result:
+async def arun(steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], network_error: Errors) -> Result:
     """The same where doing something has to be awaited."""
     result: Any = None
     error: Exception | None = None
@@ -62,6 +63,7 @@ async def arun(
             try:
                 result = await do(step)
             except network_error as caught:
+                strip_tracebacks(caught)  # a password or a token is in the client's frames
                 error = caught
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from notary_auth._core.steps import MAX_REPLAYS, Drain, Received, SendControl, Signature, Steps
-from notary_auth._secrets import strip_tracebacks
+from notary_auth._core.steps import Drain, Received, SendControl, Signature, Steps
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.protocol import REFUSALS
 from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
@@ -185,8 +185,8 @@ class HttpxAuth(Adapter):
 
     def _replay(self, exchange: _Exchange, response: Any) -> Actions[None]:
         """Send a request that got a 401 again, if that helps."""
-        for _ in range(MAX_REPLAYS):
-            received = exchange.receive(response)
+        for replays in count():
+            received = exchange.receive(response)._replace(replays=replays)
             request = exchange.request
             if received.can_replay:
                 received = received._replace(can_replay=_can_replay(request, self._library.ByteStream))
@@ -199,7 +199,6 @@ class HttpxAuth(Adapter):
                 return
             _apply(signature, request)
             response = yield request
-        exchange.receive(response)
 
     def _actions(
         self, steps: Steps[Result], exchange: _Exchange, refuse_repeat: Callable[[Steps[Any]], NoReturn]
@@ -218,7 +217,6 @@ class HttpxAuth(Adapter):
                     else:
                         result = yield step
                 except self._network_error as error:  # thrown in by `run`; in a flow, the client closes it instead
-                    strip_tracebacks(error)  # the token is in its client's frames
                     failure = error
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, NoReturn
 
 from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_encoded
 
+from .drivers import Errors
+
 
 class ReadControl:
     """Read this control response's body into `body`, and close the response."""
@@ -30,7 +32,7 @@ class ReadControl:
         finally:
             self.response.close()
 
-    async def aread(self, network_error: type[Exception]) -> None:
+    async def aread(self, network_error: Errors) -> None:
         response = self.response
         if is_encoded(response.headers):
             await response.aclose()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from notary_auth._core.account import CLOUD_URL, Account, arguments_of, has_tokens
-from notary_auth._core.steps import MAX_REPLAYS, Drain, Received, SendControl, Signature, Step, Steps
+from notary_auth._core.steps import Drain, Received, SendControl, Signature, Step, Steps
 from notary_auth._secrets import hides_arguments, strip_tracebacks
 from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse, is_encoded
 
@@ -167,9 +168,9 @@ class RequestsAuth(SessionAuth):
 
     def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
         """Replay a request that got a 401, if that helps."""
-        for _ in range(MAX_REPLAYS):
+        for replays in count():
             can_replay = response.status_code == 401 and self._rewind(response.request)
-            steps = self._account.reauthorize(received(response, can_replay))
+            steps = self._account.reauthorize(received(response, can_replay, replays))
             signature = self._perform(steps, response.request, response)
             if signature is None:
                 break
@@ -277,11 +278,11 @@ def apply(signature: Signature, request: Any) -> None:
         request.headers["Authorization"] = signature.authorization
 
 
-def received(response: Any, can_replay: bool) -> Received:
+def received(response: Any, can_replay: bool, replays: int) -> Received:
     request = response.request
     header = request.headers.get("Authorization")
     authorization = header.decode("latin-1") if isinstance(header, bytes) else header
-    return Received(response.status_code, request.url or "", authorization, can_replay)
+    return Received(response.status_code, request.url or "", authorization, can_replay, replays)
 
 
 def no_hook() -> Callable[..., None]:

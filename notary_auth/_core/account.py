@@ -39,13 +39,14 @@ from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
 from .token_cache import Effort, TokenCache
-from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, UnauthorizedPolicy
-from .unauthorized import Event as On
+from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
 
 if TYPE_CHECKING:
     from .token_store import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
+
+MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
 
 log = logging.getLogger("notary_auth")
 log.addHandler(logging.NullHandler())
@@ -175,7 +176,7 @@ class Account:
         origin = Origin.of(url)
         if origin is not None and not self._data_center.owns(origin):
             yield from discover(self)
-        if not self._data_center.owns(origin) or self._data_center.is_lookup(url):
+        if not self._data_center.is_signed(url):
             self._data_center.warn_once(origin)
             return UNSIGNED
         token = yield from self._cache.get()
@@ -196,18 +197,20 @@ class Account:
             if received.status < 500:  # a gateway's error says nothing about the token
                 with self._lock():
                     if self._cache.holds(received.authorization):
-                        self._policy.on(On.WORKED, self._now())
+                        self._policy.on(Event.WORKED, self._now())
             return None
-        if not self._data_center.owns(Origin.of(received.url)) or self._data_center.is_lookup(received.url):
+        if not self._data_center.is_signed(received.url):
             return None
         if self._on_unauthorized(received) is PASS_ON:
             return None
         if not received.can_replay:
             log.warning(
-                "a 401 is passed on, since the body cannot be sent again; the next request of %r logs in",
+                "a 401 is passed on, as the body cannot be sent again; the next request of %r gets a good token",
                 self.username,
             )
             yield from self._shared_tokens.withdraw(received.authorization)
+            return None
+        if received.replays == MAX_REPLAYS:  # a middlebox rewrites the header, or tokens are replaced all the time
             return None
         yield Drain()
         return (yield from self.sign(received.url))
@@ -237,7 +240,7 @@ class Account:
             token, now = self._cache.current, self._now()
             is_rejected = self._cache.holds(received.authorization) and now < token.expires_at
             before = self._policy.state
-            action = self._policy.on(On.REJECTED if is_rejected else On.OUTDATED, now)
+            action = self._policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
             if action is REPLACE:
                 self._cache.reject()
                 self._data_center.is_lookup_due = True  # the account may have moved

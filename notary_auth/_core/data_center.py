@@ -39,14 +39,15 @@ class DataCenter:
         self._warned: set[Origin | None] = set()
 
     def owns(self, origin: Origin | None) -> bool:
-        """Whether requests to this origin are the account's, and may carry its token."""
+        """Whether this origin is the account's: the cloud, or a data center that it has lived in."""
         return origin in self._own_origins
 
-    def is_lookup(self, url: str) -> bool:
-        """Whether this is the URL of the look-up, which is left alone."""
-        if Origin.of(url) != self.cloud:
-            return False
-        return self.cloud.readdress(url).partition("?")[0].partition("#")[0] == self.lookup_url
+    def is_signed(self, url: str) -> bool:
+        """Whether requests to this URL get the account's token. The look-up is left alone."""
+        origin = Origin.of(url)
+        if origin != self.cloud:
+            return self.owns(origin)
+        return self.cloud.readdress(url).partition("?")[0].partition("#")[0] != self.lookup_url
 
     def confirm(self, origin: Origin) -> None:
         """Take note that the account is there."""

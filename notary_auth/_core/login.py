@@ -79,7 +79,7 @@ class TokenSource:
         self._check_refusals(password)
         transaction = yield from self._shared_tokens.begin(password)
         try:
-            if (yield from self._must_log_in(transaction, password, effort)):
+            if (yield from self._consult_store(transaction, password, effort)):
                 yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
         except NotaryAuthError:
@@ -96,7 +96,7 @@ class TokenSource:
 
     # From the store
 
-    def _must_log_in(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[bool]:
+    def _consult_store(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[bool]:
         """Read the store, and acquire its lock. Returns whether this process has to log in."""
         deadline = self._now() + effort.store_timeout
         pause, longest = STORE_LOCK_PAUSES
@@ -104,7 +104,7 @@ class TokenSource:
             record = yield from transaction.read()
             if record is not None and self._adopt(record, password):
                 return False
-            if transaction.may_log_in:  # and the record was read since
+            if transaction.may_log_in:  # and the record was read after that
                 return True
             if (yield from transaction.try_lock()):
                 continue
@@ -168,7 +168,7 @@ class TokenSource:
     def _log_in_at(
         self, data_center: Origin, transaction: StoreTransaction, password: Secret, effort: Effort
     ) -> Steps[Refusal | None]:
-        """Send the password grant. A refusal is returned: it may not be final, but is not to be repeated here."""
+        """Send the password grant. A refusal is returned, so that the caller can look up again first."""
         known = self._refusals.find(password, self._now(), data_center)
         if known is not None:
             return known
@@ -215,7 +215,7 @@ class TokenSource:
             if response.status in protocol.RETRIED:
                 raise
             self._cache.spend(refresh_token)
-            self._data_center.is_lookup_due = False  # it was looked up, or good until now: the password will tell
+            self._data_center.is_lookup_due = False  # nor does the password grant need another
             log.debug("the refresh token of %r is not used any more: %s", self._credentials.username, error)
             if transaction.record is not None and transaction.record.refresh_token == refresh_token:
                 yield from transaction.delete()  # or each process would try it while the password does not help
@@ -224,7 +224,7 @@ class TokenSource:
             grant = grant._replace(refresh_token=refresh_token)
         elif grant.refresh_token != refresh_token:
             self._cache.spend(refresh_token)
-        self._use(grant, data_center, sent_at, transaction)
+        self._use(grant, data_center, sent_at, transaction, "refreshed the token of %r at %s, good for %s")
         return True
 
     def _read(self, response: ControlResponse, data_center: Origin, secrets: list[Secret]) -> protocol.Grant:
@@ -240,7 +240,12 @@ class TokenSource:
     # What has come of it
 
     def _use(
-        self, grant: protocol.Grant, data_center: Origin, sent_at: float, transaction: StoreTransaction
+        self,
+        grant: protocol.Grant,
+        data_center: Origin,
+        sent_at: float,
+        transaction: StoreTransaction,
+        message: str = "logged in %r at %s, token good for %s",
     ) -> None:
         """Use what the platform has granted, and publish it for other processes."""
         # A process that asks for no refresh token leaves that of another process in the record.
@@ -251,7 +256,7 @@ class TokenSource:
         token = Token.issued(grant.authorization, data_center, sent_at, grant.lifetime)
         self._install(token, data_center, grant.refresh_token, Event.GRANTED)
         lifetime = "an unknown time" if grant.lifetime is None else f"{grant.lifetime:.0f} s"
-        log.info("logged in %r at %s, token good for %s", self._credentials.username, data_center, lifetime)
+        log.info(message, self._credentials.username, data_center, lifetime)
 
     def _install(self, token: Token, data_center: Origin, refresh_token: Secret | None, event: Event) -> None:
         with self._lock():

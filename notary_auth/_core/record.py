@@ -1,6 +1,6 @@
 """What a login leaves for other processes in a store, and how that is written and read.
 
-A record holds tokens, or that the password was refused. It tells durations and no times, since clocks differ.
+A record holds tokens, or that the password was refused. Lifetimes are durations and no times, since clocks differ.
 """
 
 import time
@@ -39,9 +39,9 @@ class SharedRecord(NamedTuple):
 
     def to_document(self) -> Document:
         """What is sealed: a JSON object."""
-        document = Document(kept=self.ttl, age=self.age, data_center=str(self.data_center))
+        document = Document(ttl=self.ttl, age=self.age, data_center=str(self.data_center))
         if self.refusal is not None:
-            document.update(message=self.refusal.args[0], refusal=self.refusal.details(), at=time.time())
+            document.update(message=self.refusal.args[0], refusal=self.refusal.details(), refused_at=time.time())
         else:
             document.update(
                 authorization=str(self.authorization),
@@ -53,14 +53,14 @@ class SharedRecord(NamedTuple):
 
 def read_record(document: Document, remaining: float) -> SharedRecord | None:
     """The record, so much older as it has less remaining to live; None where the store's clock was set back."""
-    ttl = document["kept"]
+    ttl = document["ttl"]
     if remaining > ttl + CLOCK_SLACK:
         return None
     age = document["age"] + max(0.0, ttl - remaining)
     data_center = Origin.of_base_url(document["data_center"])
     if "refusal" in document:
         # Whoever can write to the store could keep a refusal there for ever. A wrong clock costs another attempt.
-        if abs(time.time() - document["at"]) > ttl + REFUSAL_SLACK:
+        if abs(time.time() - document["refused_at"]) > ttl + REFUSAL_SLACK:
             return None
         refusal = CredentialsRefused(document["message"], **document["refusal"])
         return SharedRecord(data_center, age=age, refusal=refusal)

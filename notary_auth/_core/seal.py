@@ -1,4 +1,4 @@
-"""Records of a store, sealed: who has the store but not the password has nothing, and can change nothing.
+"""Records of a store, sealed: whoever has the store but not the password can read none and forge none.
 
 The key comes from the password by scrypt (RFC 7914), salted with the user's name and the cloud's URL. So does the
 record's name: who has another password finds nothing, and a changed password begins anew. The seal is AES-256-GCM
@@ -12,7 +12,7 @@ import os
 
 from notary_auth._secrets import Document, Secret
 
-VERSION = b"\x01"  # of the sealed form; a record of another one counts as absent
+VERSION = b"\x02"  # of the sealed form; a record of another one counts as absent
 NONCE_SIZE = 12
 
 # 32 MiB for a third of a second: what one guess costs whoever has the store, and a process once.

@@ -13,16 +13,14 @@ from notary_auth._wire.messages import ControlRequest
 if TYPE_CHECKING:
     from .single_flight import Login
 
-MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
-
 Result = TypeVar("Result")
 
 
 class Signature(NamedTuple):
     """What makes the user's request an authenticated one."""
 
-    authorization: str | None  # the header's value; None: leave the request unsigned
-    url: str | None  # where the request has to go instead; None: where it is addressed to
+    authorization: str | None  #: the value of the ``Authorization`` header; None: leave the request unsigned
+    url: str | None  #: where the request has to be sent instead; None: where it is addressed to
 
     def __repr__(self) -> str:  # the query may have anything in it
         where = "" if self.url is None else f", URL {self.url.partition('?')[0]}"
@@ -35,10 +33,11 @@ UNSIGNED = Signature(None, None)
 class Received(NamedTuple):
     """A response to the user's request, as far as it matters here."""
 
-    status: int
-    url: str  # where the response came from, which redirects may have changed
-    authorization: str | None  # the header's value that its request carried
-    can_replay: bool = False  # whether that request's body can be sent again whole
+    status: int  #: of the response
+    url: str  #: where the response came from, which redirects may have changed
+    authorization: str | None  #: the value of the ``Authorization`` header that its request carried
+    can_replay: bool = False  #: whether that request's body can be sent again whole
+    replays: int = 0  #: how often the request was replayed before
 
     def __repr__(self) -> str:  # the header has the token in it, the URL's query may have anything
         return f"<Received {self.status} from {self.url.partition('?')[0]}>"

@@ -38,10 +38,10 @@ AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
 
 
 class Revocable(NamedTuple):
-    """A token to be revoked: where, of which kind (`token_type_hint`), and its value."""
+    """A token to be revoked."""
 
     data_center: Origin
-    kind: str
+    token_type_hint: str  # RFC 7009, section 2.1
     token: Secret
 
 
@@ -53,7 +53,7 @@ def revocable_tokens(
         return []
     access_token = Secret(authorization.removeprefix("Bearer ")) if authorization else None
     both = (("refresh_token", refresh_token), ("access_token", access_token))
-    return [Revocable(data_center, kind, token) for kind, token in both if token is not None]
+    return [Revocable(data_center, hint, token) for hint, token in both if token is not None]
 
 
 class TokenCache:
@@ -96,10 +96,10 @@ class TokenCache:
                 if self.postpone_refresh(token, now):
                     yield from self._refresh_ahead(token)
                 continue
-            # "Another token" and not "a good one": a token that has expired when it arrives must not cause a loop.
-            is_replaced = self._is_replaced(token)
+            # Until there is another token, not until there is a fresh one: one that has expired when it arrives
+            # must not cause a loop.
             yield from self._single_flight.run(
-                lambda: self._log_in(FULL), is_replaced, lambda: self._log_in(WITHOUT_WAITING)
+                lambda: self._log_in(FULL), self._replacement_of(token), lambda: self._log_in(WITHOUT_WAITING)
             )
             new = self.current  # read once: another thread may drop it
             if new is not NO_TOKEN:
@@ -116,16 +116,17 @@ class TokenCache:
     def _refresh_ahead(self, token: Token) -> Steps[None]:
         """Get a new token ahead of expiry. If that fails, the current one stays in use until it expires."""
         try:
-            # One that waits for a token at all costs is told nothing of a failure here, and if a login is under
+            # Failures are not shared: callers without a good token make attempts of their own. If a login is under
             # way already, the current token is good enough until that is over.
             yield from self._single_flight.lead(
-                lambda: self._log_in(AHEAD), self._is_replaced(token), shares_error=False
+                lambda: self._log_in(AHEAD), self._replacement_of(token), shares_error=False
             )
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__
             log.warning("a token of %r was not refreshed and is used until it expires: %s", self._username, why)
 
-    def _is_replaced(self, token: Token) -> Callable[[], bool]:
+    def _replacement_of(self, token: Token) -> Callable[[], bool]:
+        """What tells whether there is another token by now."""
         return lambda: self.current is not token
 
     def holds(self, authorization: str | None) -> bool:

@@ -15,14 +15,14 @@ UNAUTHORIZED_BACKOFF = 60.0  # seconds that PROBATION and BACKOFF last
 class State(Enum):
     TRUSTED = auto()  # the current token is taken to be good
     REPLACING = auto()  # a token was rejected and dropped; the next one replaces it
-    PROBATION = auto()  # that one is here, and nobody has seen it work
+    PROBATION = auto()  # that one is here, and no replay has shown that it works
     BACKOFF = auto()  # it was rejected too
 
 
 class Event(Enum):
     REJECTED = auto()  # a 401 to the current token, which has not expired
     OUTDATED = auto()  # a 401 to another token, or to one that has expired on its way
-    WORKED = auto()  # a response below 500 to the current token
+    WORKED = auto()  # a response below 500, and no 401, to a replay with the current token
     GRANTED = auto()  # the platform has granted a new token
     FOUND = auto()  # another process's token was found in the store
 

@@ -30,11 +30,11 @@ class ControlRequest:
 class ControlResponse(NamedTuple):
     """The platform's reply to a control call; `body` is cut soon after `REPLY_LIMIT`."""
 
-    status: int
-    headers: Mapping[str, str]  # looked up by lower-case names
-    body: bytes
-    is_late: bool = False  # whether the body took too long, and was not read to its end
-    is_hidden: bool = False  # whether nothing but the status is known
+    status: int  #: of the response
+    headers: Mapping[str, str]  #: by lower-case names
+    body: bytes  #: no more of it than `ControlBody` takes
+    is_late: bool = False  #: whether the body took too long, and was not read to its end
+    is_hidden: bool = False  #: whether nothing but the status is known
 
     def __repr__(self) -> str:  # the body has the token in it
         return f"<ControlResponse {self.status}, {len(self.body)} bytes>"
@@ -66,6 +66,7 @@ class ControlBody:
         return not self.is_late and len(self._bytes) <= REPLY_LIMIT
 
     def take_all(self, chunks: Iterable[bytes]) -> "ControlBody":
+        """Add chunks until there need not be another. Returns this body."""
         all(map(self.take, chunks))  # no variable ever holds a chunk
         return self
 

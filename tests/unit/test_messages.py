@@ -285,7 +285,8 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     complete(account, answered(401, "token-2", can_replay=False))
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was rejected",
-        "WARNING a 401 is passed on, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
+        "WARNING a 401 is passed on, as the body cannot be sent again; "
+        "the next request of 'JohnSmith' gets a good token",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):

@@ -117,9 +117,9 @@ def test_rule_a_a_record_of_another_account_is_not_believed(processes: Processes
 
 def test_rule_a_records_of_a_later_version_count_as_absent() -> None:
     seal = Seal("JohnSmith", Secret(PASSWORD), CLOUD)
-    record = seal.close({"kept": 1})
-    assert seal.open(record) == {"kept": 1}
-    assert seal.open(b"\x02" + record[1:]) is None
+    record = seal.close({"ttl": 1})
+    assert seal.open(record) == {"ttl": 1}
+    assert seal.open(b"\x03" + record[1:]) is None
     with pytest.raises(RecordError):
         seal.open(record[:20])
 
