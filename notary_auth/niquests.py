@@ -65,7 +65,6 @@ class NotaryAuth(RequestsAuth, AuthBase):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
-    _request_type: ClassVar[type] = niquests.PreparedRequest
     _hook_type = _SessionHook
 
     @classmethod
@@ -92,7 +91,6 @@ class AsyncNotaryAuth(AsyncSessionAuth, AsyncAuthBase):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.AsyncSession
-    _request_type: ClassVar[type] = niquests.PreparedRequest
 
     @_to_be_awaited
     def __call__(self, request: Any) -> Any:

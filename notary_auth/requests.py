@@ -27,4 +27,3 @@ class NotaryAuth(RequestsAuth, AuthBase):
     _network_error = requests.RequestException
     _library: ClassVar[Any] = requests
     _session_type: ClassVar[type] = requests.Session
-    _request_type: ClassVar[type] = requests.PreparedRequest

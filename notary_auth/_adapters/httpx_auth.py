@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from notary_auth._core.account import Account
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Steps
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.protocol import REFUSALS
@@ -54,6 +55,10 @@ class HttpxAuth(Adapter):
 
     _library: ClassVar[Any]
     _control_type: ClassVar[Callable[..., Any]]
+
+    def _bind(self, account: Account) -> None:
+        super()._bind(account)
+        self._cached_signature_at = account.cached_signature_at  # looked up for each request, so it is at hand
 
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
@@ -161,7 +166,7 @@ class HttpxAuth(Adapter):
         """Sign a request that needs nothing else. False: `sign` has to be run."""
         url = request.url
         # Comparing the parts is cheaper than to make a string of the URL.
-        signature = self._account.cached_signature_at(url.scheme, url.host, url.port)
+        signature = self._cached_signature_at(url.scheme, url.host, url.port)
         if signature is not None:
             request.headers["Authorization"] = signature.authorization
             return True

@@ -54,7 +54,6 @@ class SessionAuth(Adapter):
 
     _library: ClassVar[Any]
     _session_type: ClassVar[type]
-    _request_type: ClassVar[type]
 
     @hides_arguments
     def __init__(
@@ -72,6 +71,12 @@ class SessionAuth(Adapter):
             username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
         )
         self._session = self._checked(session)
+
+    def _bind(self, account: Account) -> None:
+        super()._bind(account)
+        # Looked up for each request, so both are at hand.
+        self._request_type: type = self._library.PreparedRequest
+        self._cached_signature = account.cached_signature
 
     @classmethod
     def from_account(cls: type[Self], account: Account, *, session: Any = None) -> Self:
@@ -156,7 +161,7 @@ class RequestsAuth(SessionAuth):
         """Sign a request. The client calls this; it may look the data center up and log in."""
         if type(request) is not self._request_type:
             self._check_request(request)
-        signature = self._account.cached_signature(request.url or "")
+        signature = self._cached_signature(request.url or "")
         if signature is None:
             apply(self._perform(self._account.sign(request.url or ""), request), request)
         elif signature.url is None:  # as `apply` does it; this is what most requests take

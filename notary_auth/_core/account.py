@@ -31,7 +31,6 @@ from notary_auth.errors import NotaryAuthError
 from .credentials import check_cloud_url, check_credentials, check_store
 from .data_center import DataCenter
 from .login import TokenSource
-from .logout import log_out
 from .refusals import Refusals
 from .shared_tokens import SharedTokens
 from .single_flight import SingleFlight
@@ -221,6 +220,8 @@ class Account:
         Raises:
             LogoutError: the platform did not take them back. They are forgotten all the same.
         """
+        from .logout import log_out  # only where it is asked for
+
         attempt = partial(log_out, self._credentials, self._cache, self._data_center, self._shared_tokens)
         while True:
             login = yield from self._single_flight.lead(attempt, lambda: False, shares_error=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth._wire.origin import Origin
@@ -12,7 +12,9 @@ from notary_auth._wire.protocol import flaw_of_text
 from notary_auth.errors import InsecureUrl, LoginError
 
 from .steps import Call, Steps
-from .token_store import TokenStore
+
+if TYPE_CHECKING:
+    from .token_store import TokenStore
 
 
 class Credentials(NamedTuple):

@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Signature(NamedTuple):
-    """What makes the user's request an authenticated one."""
+class Signature:
+    """What makes the user's request an authenticated one. No named tuple: slots are read faster.
 
-    authorization: str | None  #: the value of the ``Authorization`` header; None: leave the request unsigned
-    url: str | None  #: where the request has to be sent instead; None: where it is addressed to
+    Attributes:
+        authorization: the value of the ``Authorization`` header; None: leave the request unsigned.
+        url: where the request has to be sent instead; None: where it is addressed to.
+    """
+
+    __slots__ = ("authorization", "url")
+
+    def __init__(self, authorization: str | None, url: str | None) -> None:
+        self.authorization = authorization
+        self.url = url
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signature) and (other.authorization, other.url) == (self.authorization, self.url)
+
+    def __hash__(self) -> int:
+        return hash((self.authorization, self.url))
 
     def __repr__(self) -> str:  # the query may have anything in it
         where = "" if self.url is None else f", URL {self.url.partition('?')[0]}"
