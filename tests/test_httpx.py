@@ -22,7 +22,7 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each, leaves_sockets
-from .core import advance, current_login, look_after_leaders_every, somebody_waits, tasks_that_wait
+from .core import advance, current_login, look_after_leaders_every, make_token_due, somebody_waits, tasks_that_wait
 from .paths import FILES, LOGIN, LOOKUP
 from .waiting import auntil, until
 
@@ -664,3 +664,22 @@ def test_a_busy_platform_under_each_event_loop_is_waited_for(client: Client, not
     notary.faults.answer_next(LOGIN, 429, {"Retry-After": "0"}, times=3)
     with pytest.raises(LoginError, match="429"):
         client.get(files, client.auth(notary))
+
+
+@pytest.mark.parametrize("client", each(SYNC))
+def test_an_event_hooks_own_error_is_raised_where_a_refresh_ahead_is_hidden_by_it(
+    client: Client, notary: Sandbox, files: str
+) -> None:
+    auth = client.auth(notary)
+    client.get(files, auth)
+    make_token_due(auth.account)
+    notary.faults.answer_next(LOGIN, 500, {}, b"")  # the next login looks up again
+    assert client.get(files, auth).status_code == 200
+    make_token_due(auth.account)
+    notary.faults.answer_next(LOOKUP, 403, {}, b"")
+    hooks = {"response": [lambda response: response.raise_for_status()]}
+    with (
+        client.library.Client(auth=auth, event_hooks=hooks, verify=False) as http,
+        pytest.raises(client.library.HTTPStatusError),
+    ):
+        http.get(files)

@@ -99,7 +99,7 @@ class Person:
         self.outer = outer  # whose event hook this is called from, on the same thread
         self.inner: Person | None = None
         self.thread = _Thread() if outer is None else outer.thread
-        self.caller = Caller(self.thread, None, None)  # type: ignore[arg-type]
+        self.caller = Caller(self.thread, None)  # type: ignore[arg-type]
         self.step: Step | None = None
         self.started = self.ended = self.silent = self.gone = False
         self.spoiled = False  # whether it may get no good answer, whatever the others get

@@ -238,7 +238,7 @@ class HttpxAuth(Adapter):
         except GeneratorExit:
             # Perhaps an event hook that raises at a refusal. The password was refused all the same.
             if trace.status in REFUSALS:
-                with suppress(NotaryAuthError):
+                with suppress(NotaryAuthError, StopIteration):
                     steps.send(ControlResponse(trace.status, {}, b"", is_hidden=True))
             raise
         exchange.control_responses.append(response)

@@ -1,4 +1,4 @@
-"""Who asks: a thread and, under an event loop, the loop and the task; and what runs on a leader's behalf."""
+"""Who asks: a thread and, under an event loop, the loop; and what runs on a leader's behalf."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 
 class Caller(NamedTuple):
-    """Who is running: a thread and, under an event loop, the loop and the task."""
+    """Who is running: a thread and, under an event loop, the loop."""
 
     thread: threading.Thread
     loop: Any  # an asyncio loop or a trio token; None outside of one
-    task: Any
 
     @property
     def is_gone(self) -> bool:
@@ -32,18 +31,18 @@ led_logins: ContextVar[tuple[Login, ...]] = ContextVar("notary_auth.led_logins",
 
 
 def current_caller() -> Caller:
-    """The thread, and the event loop and task if there are any, that this is called in."""
+    """The thread, and the event loop if there is one, that this is called in."""
     thread = threading.current_thread()
     trio = running_trio()
     if trio is not None:
-        return Caller(thread, trio.lowlevel.current_trio_token(), trio.lowlevel.current_task())
+        return Caller(thread, trio.lowlevel.current_trio_token())
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:
-            return Caller(thread, asyncio.get_running_loop(), asyncio.current_task())
+            return Caller(thread, asyncio.get_running_loop())
         except (AttributeError, RuntimeError):  # half imported by another thread, or not under a loop
             pass
-    return Caller(thread, None, None)
+    return Caller(thread, None)
 
 
 def running_trio() -> Any:

@@ -43,9 +43,9 @@ class DataCenter:
         return origin in self._own_origins
 
     def is_signed(self, url: str) -> bool:
-        """Whether requests to this URL get the account's token. The look-up is left alone."""
+        """Whether requests to this URL get the account's token. The cloud's look-up is left alone."""
         origin = Origin.of(url)
-        if origin != self.cloud:
+        if origin != self.cloud or origin == self.current:
             return self.owns(origin)
         return self.cloud.readdress(url).partition("?")[0].partition("#")[0] != self.lookup_url
 

@@ -17,7 +17,7 @@ from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
-from notary_auth.errors import CredentialsRefused, LoginError, NotaryAuthError
+from notary_auth.errors import CredentialsRefused, LoginError
 
 from . import control
 from .credentials import Credentials
@@ -82,10 +82,7 @@ class TokenSource:
             if (yield from self._consult_store(transaction, password, effort)):
                 yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
-        except NotaryAuthError:
-            yield from transaction.commit()
-            raise
-        finally:
+        finally:  # also after an error: a refusal may have been published
             transaction.finish_in_background()
 
     def _check_refusals(self, password: Secret, data_center: Origin | None = None) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._secrets import Secret, digest
 
@@ -77,42 +77,39 @@ class SharedTokens:
 class StoreTransaction:
     """Spans one login: its methods that return steps are to be performed.
 
-    `commit` saves what was published and releases the lock. Where the login does not go on, because its task was
-    cancelled or its client gave up, `finish_in_background` does.
+    `commit` saves what was published and releases the lock. Where the login does not go on, because it failed, its
+    task was cancelled or its client gave up, `finish_in_background` does.
     """
 
     def __init__(self, store: TokenStore | None, username: str) -> None:
-        self.seal: Seal | None = None
+        self.seal: Any = None  # a Seal, once `SharedTokens.begin` has made it
         self.record: SharedRecord | None = None  # as it was read last
         self.is_corrupt = False  # whether that could not be read
-        self.has_failed = False
-        self._store = store
+        self.has_failed = store is None  # whether the store is not asked any more
+        self._store: Any = store
         self._username = username
-        self._sealed: bytes | None = None  # as it was read last
         self._lock: StoreLock | None = None
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and its time to live
         self._is_abandoned = False
+        self._pid = os.getpid()
         self._committing = threading.RLock()  # reentrant: the garbage collector may abandon it anywhere
 
     @property
     def may_log_in(self) -> bool:
         """Whether no other process has to be waited for: the lock is ours, or there is no store to have one."""
-        return self._lock is not None or self._store is None or self.has_failed
+        return self._lock is not None or self.has_failed
 
     def call(self, function: Callable[[TokenStore], Result]) -> Steps[Result | None]:
         """Do something with the store. Once that has failed, nothing more is done, and None is returned."""
-        return None if self.has_failed else (yield from self._call(function))
+        return None if self.has_failed else (yield Call(lambda: self._attempt(function)))
 
-    def _call(self, function: Callable[[TokenStore], Result]) -> Steps[Result | None]:
-        store = self._store
-        if store is None:
+    def _attempt(self, function: Callable[[TokenStore], Result]) -> Result | None:
+        try:
+            return function(self._store)
+        except Exception as error:  # noqa: BLE001  whatever a store raises
+            self.has_failed = True
+            log.warning("the store of %r failed, going on without it: %s", self._username, _reason(error))
             return None
-        result: Result | _Failure = yield Call(lambda: _outcome(lambda: function(store)))
-        if not isinstance(result, _Failure):
-            return result
-        self.has_failed = True
-        log.warning("the store of %r failed, going on without it: %s", self._username, result.reason)
-        return None
 
     def read(self) -> Steps[SharedRecord | None]:
         """The record that other processes have saved."""
@@ -124,20 +121,17 @@ class StoreTransaction:
     def _read(self, store: TokenStore) -> SharedRecord | None:
         from .seal import RecordError
 
-        found = store.load(self._name)
-        self.is_corrupt = False
+        was_corrupt, self.is_corrupt = self.is_corrupt, False
+        found = store.load(self.seal.name)
         if found is None:
-            self._sealed = None
             return None
         sealed, remaining = found
-        is_known = sealed == self._sealed
-        self._sealed = sealed
         try:
-            document = None if self.seal is None else self.seal.open(sealed)
+            document = self.seal.open(sealed)
         except RecordError as error:  # counts as absent, and is replaced
-            if not is_known:
-                log.warning("a record of %r in the store is not used: %s", self._username, error)
             self.is_corrupt = True
+            if not was_corrupt:
+                log.warning("a record of %r in the store is not used: %s", self._username, error)
             return None
         return None if document is None else read_record(document, remaining)
 
@@ -148,7 +142,7 @@ class StoreTransaction:
         return self.may_log_in
 
     def _try_lock(self, store: TokenStore) -> None:
-        lock = store.lock(self._name, LEASE)
+        lock = store.lock(self.seal.name, LEASE)
         if lock.acquire():
             self._lock = lock
             if self._is_abandoned:  # its task was cancelled meanwhile
@@ -163,37 +157,37 @@ class StoreTransaction:
             self._pending = self.seal.close(record.to_document()), record.ttl
 
     def delete(self) -> Steps[None]:
-        yield from self.call(lambda store: store.delete(self._name))
+        yield from self.call(lambda store: store.delete(self.seal.name))
 
     def commit(self) -> Steps[None]:
         """Save what was published, and release the lock."""
         if self._is_open:
-            yield from self._call(self._commit)
+            yield Call(lambda: self._attempt(self._commit))
 
     def finish_in_background(self) -> None:
         """Commit without a step, in a thread that the program waits for when it ends. Blocks nobody.
 
         A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
         """
-        store = self._store
         self._is_abandoned = True
-        if store is None or not self._is_open:
+        if not self._is_open:
             return
-        thread = threading.Thread(target=_outcome, args=(lambda: self._commit(store),), name="notary-auth")
+        thread = threading.Thread(target=self._attempt, args=(self._commit,), name="notary-auth")
         try:
             thread.start()
         except RuntimeError:  # the interpreter is shutting down
-            _outcome(lambda: self._commit(store))
+            self._attempt(self._commit)
 
     @property
     def _is_open(self) -> bool:
-        return self._pending is not None or self._lock is not None
+        # After a fork, the lock is the parent's, and so is what is to be saved.
+        return (self._pending is not None or self._lock is not None) and self._pid == os.getpid()
 
     def _commit(self, store: TokenStore) -> None:
         with self._committing:
             try:
                 if self._pending is not None:
-                    store.save(self._name, *self._pending)
+                    store.save(self.seal.name, *self._pending)
                 self._pending = None  # not before: an interrupt in between must not lose it
             except Exception:
                 self._pending = None  # a store that has failed is not asked again
@@ -203,29 +197,13 @@ class StoreTransaction:
                 if lock is not None:
                     lock.release()
 
-    @property
-    def _name(self) -> str:
-        if self.seal is None:
-            raise RuntimeError("a transaction without a seal")
-        return self.seal.name
 
-
-class _Failure:
-    """What a store raised, as far as it can be told: its text may have a URL with a password in it."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, error: Exception) -> None:
-        self.reason = type(error).__name__
-        if isinstance(error, OSError) and error.strerror:
-            self.reason += f", {error.strerror}" + (f": {error.filename}" if error.filename else "")
-
-
-def _outcome(function: Callable[[], Result]) -> Result | _Failure:
-    try:
-        return function()
-    except Exception as error:  # noqa: BLE001  whatever a store raises
-        return _Failure(error)
+def _reason(error: Exception) -> str:
+    """Why a store failed, as far as it can be told: the error's text may have a URL with a password in it."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{type(error).__name__}, {error.strerror}{where}"
+    return type(error).__name__
 
 
 #: With no store: there is no record, no process has to be waited for, and nothing is saved.

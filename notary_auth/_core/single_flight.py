@@ -142,7 +142,8 @@ class SingleFlight:
         login = Login(current_caller())
         error: NotaryAuthError | None = None
         is_lost = True
-        led_before = led_logins.get()
+        # Without those that ended in another thread or context than they began in.
+        led_before = tuple(each for each in led_logins.get() if not each.is_over)
         led_now = (*led_before, login)
         try:  # also around the start: an interrupt must leave no login behind that nobody leads
             current = self.try_start(login)

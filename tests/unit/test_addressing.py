@@ -12,6 +12,7 @@ from tests.core import (
     FILES,
     HOME,
     UNSIGNED,
+    Signature,
     answered,
     begin,
     cached_signature,
@@ -19,6 +20,7 @@ from tests.core import (
     found,
     granted,
     logged_in,
+    make_token_due,
     new_account,
     refused,
 )
@@ -64,7 +66,7 @@ def test_rule_3_a_request_to_the_data_center_is_signed_where_it_is() -> None:
     account = logged_in()
     for url in (HOME + FILES, f"{HOME}:443{FILES}", "HTTPS://EU2-cloud.acronis.com./x"):
         (signature,) = complete(account, url=url).signatures
-        assert signature == (f"Bearer {'token-1'}", None)
+        assert signature == Signature("Bearer token-1", None)
 
 
 @pytest.mark.parametrize("url", [f"{CLOUD}{LOOKUP}?login=x", f"{CLOUD}:443{LOOKUP}", f"{CLOUD}{LOOKUP}#x"])
@@ -172,3 +174,13 @@ def test_rule_4_before_the_data_center_is_known_a_lookup_decides() -> None:
     conversation = complete(account, found(), granted(), url=HOME + FILES)
     assert conversation.paths == [LOOKUP, LOGIN]
     assert conversation.authorizations == ["Bearer token-1"]
+
+
+def test_rule_3_where_the_cloud_is_the_data_center_its_look_up_is_signed_each_time() -> None:
+    account = new_account()
+    complete(account, found(CLOUD), granted())
+    lookup = CLOUD + LOOKUP
+    expected = cached_signature(account, lookup)
+    assert expected is not None
+    make_token_due(account)
+    assert complete(account, granted("token-2"), url=lookup).signatures[0].authorization is not None

@@ -23,6 +23,7 @@ from tests.core import (
     Call,
     Forward,
     Received,
+    Signature,
     begin,
     cached_signature,
     complete,
@@ -124,5 +125,5 @@ def test_rule_24_the_warm_path_takes_no_lock() -> None:
     account = logged_in()
     forbid_lock(account)
     assert cached_signature(account, HOME + FILES) is token_of(account).signature
-    assert cached_signature(account, CLOUD + FILES) == ("Bearer token-1", HOME + FILES)
+    assert cached_signature(account, CLOUD + FILES) == Signature("Bearer token-1", HOME + FILES)
     assert complete(account).authorizations == ["Bearer token-1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -24,6 +25,7 @@ from tests.core import (
     Secret,
     SendControl,
     Sleep,
+    WaitForLogin,
     answered,
     begin,
     cached_signature,
@@ -638,3 +640,45 @@ def test_a_turn_that_is_abandoned_under_a_loop_ends_in_a_thread(processes: Proce
     asyncio.run(main())
     until(lambda: threads, 10)
     assert threads == ["notary-auth"]
+
+
+def test_rule_c_a_record_that_is_not_saved_in_the_background_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(MemoryStore):
+        def save(self, name: str, record: bytes, seconds: float) -> None:
+            raise OSError(28, "No space left on device")
+
+    conversation = begin(new_account(store=Full()))
+    conversation.perform_calls()
+    conversation.send(found())
+    conversation.send(granted())  # the token is published, and the task cancelled before it is saved
+    conversation.close()
+    until(lambda: "No space left" in caplog.text)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_rule_21_a_forked_child_does_not_release_its_parents_lock(processes: Processes) -> None:
+    conversation = begin(processes.account())
+    conversation.perform_calls()
+    assert processes.store.is_locked
+    released: list[str] = []
+    for lease in processes.store.leases.values():
+        lease.release = lambda: released.append("by the child")  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.getpid", lambda: -1)  # as in a child
+        conversation.close()
+    time.sleep(0.05)
+    assert released == []
+
+
+def test_rule_7_an_error_thrown_into_a_login_is_shared_also_with_a_store(processes: Processes) -> None:
+    """As httpx's adapter does it where a client repeats the login: the steps must be over at once."""
+    account = processes.account()
+    leader = begin(account)
+    leader.perform_calls()
+    leader.send(found())
+    waiting = begin(account)
+    assert isinstance(waiting.step, WaitForLogin)
+    with pytest.raises(LoginError):
+        leader.throw(LoginError("repeated"))
+    assert waiting.step.login.is_over
+    assert not waiting.step.login.is_lost

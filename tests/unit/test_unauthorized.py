@@ -17,6 +17,7 @@ from tests.core import (
     Forward,
     Received,
     SendControl,
+    Signature,
     WaitForLogin,
     answered,
     at_line,
@@ -210,7 +211,7 @@ def test_rule_15_a_moved_account_is_followed() -> None:
     assert account.server_url == NEW_HOME
     # Requests that were under way to the old one, or are still addressed to it, are looked after as well.
     late = complete(account, answer=answered(401, "token-1"))
-    assert late.signatures == [("Bearer token-2", NEW_HOME + FILES)]
+    assert late.signatures == [Signature("Bearer token-2", NEW_HOME + FILES)]
     assert complete(account, url=HOME + FILES).signatures == late.signatures
 
 
