@@ -32,7 +32,6 @@ from notary_auth.adapter import (
     Step,
     aperform,
     client_errors,
-    is_encoded,
 )
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)  # of a control request
@@ -108,12 +107,11 @@ async def _send_control(session: aiohttp.ClientSession, request: ControlRequest)
         allow_redirects=False,
         timeout=TIMEOUT,
     ) as response:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        body = ControlBody()
-        if not is_encoded(headers):
+        body = ControlBody(response.headers)
+        if body.is_read:
             async for chunk in response.content.iter_chunked(16 * 1024):
                 goes_on = body.take(chunk)
                 del chunk  # no traceback with locals is to show the token in it
                 if not goes_on:
                     break
-        return ControlResponse(response.status, headers, bytes(body))
+        return body.response(response.status)

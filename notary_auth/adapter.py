@@ -19,7 +19,7 @@ from ._core.steps import (
     Steps,
     WaitForLogin,
 )
-from ._wire.messages import ControlBody, ControlRequest, ControlResponse, is_encoded
+from ._wire.messages import ControlBody, ControlRequest, ControlResponse
 from .errors import client_errors
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "aperform",
     "arun",
     "client_errors",
-    "is_encoded",
     "perform",
     "run",
 ]

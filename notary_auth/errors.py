@@ -80,15 +80,7 @@ class InsecureUrl(NotaryAuthError, ValueError):
     """A URL that would send the password in clear: plain http to a host that is not this machine."""
 
 
-KINDS: tuple[type[NotaryAuthError], ...] = (
-    NotaryAuthError,
-    DiscoveryError,
-    LoginError,
-    CredentialsRefused,
-    TotpRequired,
-    LogoutError,
-    InsecureUrl,
-)
+KINDS = tuple(kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, NotaryAuthError))
 
 
 def client_errors(

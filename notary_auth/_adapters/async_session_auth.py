@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from notary_auth._core.account import Account
 from notary_auth._core.steps import Drain, SendControl, Signature, Step, Steps
-from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse, is_encoded
+from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
 
 from . import session_auth
 from .drivers import aperform
-from .session_auth import SessionAuth, apply, is_in_memory, lower, no_hook, received
+from .session_auth import SessionAuth, apply, is_in_memory, no_hook, received
 
 Result = TypeVar("Result")
 
@@ -85,10 +85,9 @@ class AsyncSessionAuth(SessionAuth):
         response = await self._sent(session, self._prepared(request))
         if response.lazy:  # of a session that multiplexes
             await session.gather(response)
-        headers = lower(response.headers)
-        body = ControlBody(session_auth.TIMEOUT[1])
+        body = ControlBody(response.headers, session_auth.TIMEOUT[1])
         try:
-            if not is_encoded(headers):
+            if body.is_read:
                 async for chunk in await response.iter_content(CHUNK_SIZE):
                     goes_on = body.take(chunk)
                     del chunk  # no traceback with locals is to show it
@@ -98,7 +97,7 @@ class AsyncSessionAuth(SessionAuth):
             raise self._as_client_error(error) from None
         finally:
             await response.close()
-        return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
+        return body.response(response.status_code)
 
     async def _sent(self, session: Any, prepared: Any) -> Any:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from math import inf
 from typing import Any, ClassVar, NoReturn
 
-from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_encoded
+from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse
 
 from .drivers import Errors
 
@@ -27,14 +27,13 @@ class ReadControl:
 
     def read(self) -> None:
         try:
-            if not is_encoded(self.response.headers):
-                self.body.take_all(self.response.iter_raw())
+            self.body.take_all(self.response.iter_raw())
         finally:
             self.response.close()
 
     async def aread(self, network_error: Errors) -> None:
         response = self.response
-        if is_encoded(response.headers):
+        if not self.body.is_read:
             await response.aclose()
             return
         chunks = response.aiter_raw()
@@ -61,13 +60,13 @@ def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, Con
     if response.request is not control:
         # The client has followed a redirect: what counts is the platform's own response.
         response = next((hop for hop in response.history if hop.request is control), response)
-        return ControlResponse(response.status_code, lower(response.headers), b"")
-    headers = lower(response.headers)
+        return ControlBody(response.headers).response(response.status_code)
+    body = ControlBody(response.headers, _read_timeout(control))
     if response.is_stream_consumed:  # by an event hook of the user's
-        return ControlResponse(response.status_code, headers, response.content)
-    body = ControlBody(_read_timeout(control))
-    yield ReadControl(_detached(response), body)
-    return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
+        body.take_all([response.content])
+    else:
+        yield ReadControl(_detached(response), body)
+    return body.response(response.status_code)
 
 
 def to_client_request(
@@ -120,10 +119,6 @@ class _ControlRequest:
 def control_type(request_type: type) -> type:
     """The class of a client's control requests."""
     return type("ControlRequest", (_ControlRequest, request_type), {})
-
-
-def lower(headers: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _read_timeout(request: Any) -> float:

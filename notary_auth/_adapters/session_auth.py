@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from notary_auth._core.account import CLOUD_URL, Account, arguments_of, has_tokens
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Step, Steps
 from notary_auth._secrets import hides_arguments, strip_tracebacks
-from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse, is_encoded
+from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import perform
@@ -237,16 +237,14 @@ class RequestsAuth(SessionAuth):
 
     def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
         response = self._sent(session, self._prepared(request))
-        headers = lower(response.headers)
-        body = ControlBody(TIMEOUT[1])
+        body = ControlBody(response.headers, TIMEOUT[1])
         try:
-            if not is_encoded(headers):
-                body.take_all(response.iter_content(CHUNK_SIZE))
+            body.take_all(response.iter_content(CHUNK_SIZE))
         except Exception as error:  # noqa: BLE001  raised again
             raise self._as_client_error(error) from None
         finally:
             response.close()
-        return ControlResponse(response.status_code, headers, bytes(body), body.is_late)
+        return body.response(response.status_code)
 
     def _sent(self, session: Any, prepared: Any) -> Any:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
@@ -301,10 +299,6 @@ def _leave(response: Any, **kwargs: Any) -> None:
 
 def is_in_memory(body: object) -> bool:
     return body is None or isinstance(body, bytes | bytearray | memoryview | str)
-
-
-def lower(headers: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _drop_location(response: Any, **kwargs: Any) -> None:

@@ -89,7 +89,6 @@ class Account:
         self._credentials = check_credentials(username, password, totp, offline_access)
         cloud = check_cloud_url(cloud_url)
         self._cloud_prefix = f"{cloud}/"
-        self._lookup_prefix = f"{cloud}{protocol.LOOKUP_PATH}"
         self._now = clock
         self._lock = StateLock()
         self._data_center = DataCenter(cloud, username, self._lock)
@@ -156,7 +155,7 @@ class Account:
         if self._now() < token.refresh_at:
             if url.startswith(token.prefix):
                 return token.signature
-            if url.startswith(self._cloud_prefix) and not url.startswith(self._lookup_prefix):
+            if url.startswith(self._cloud_prefix) and not url.startswith(self._data_center.lookup_url):
                 return Signature(token.authorization, token.prefix + url[len(self._cloud_prefix) :])
         return None
 

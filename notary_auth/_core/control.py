@@ -19,12 +19,14 @@ log = logging.getLogger("notary_auth")
 
 
 def send(
-    build: Callable[[], Steps[ControlRequest]], attempts: int = MAX_ATTEMPTS, now: Callable[[], float] = clock
+    request: ControlRequest | Callable[[], Steps[ControlRequest]],
+    attempts: int = MAX_ATTEMPTS,
+    now: Callable[[], float] = clock,
 ) -> Steps[tuple[ControlResponse, float]]:
     """Send a control request, `attempts` times at most while the platform is busy.
 
     Args:
-        build: makes the request anew for each attempt, since a TOTP code may expire in a pause.
+        request: or what makes it for each attempt, since a TOTP code may expire in a pause.
         now: the account's clock, in seconds.
 
     Returns:
@@ -32,22 +34,12 @@ def send(
     """
     attempt = 1
     while True:
-        request = yield from build()
-        log.debug("asking %r", request)
+        built = request if isinstance(request, ControlRequest) else (yield from request())
+        log.debug("asking %r", built)
         sent_at = now()
-        response: ControlResponse = yield SendControl(request)
+        response: ControlResponse = yield SendControl(built)
         if response.status not in protocol.RETRIED or attempt == attempts:
             return response, sent_at
         attempt += 1
         pause = protocol.retry_after(response, time.time())
         yield Sleep(protocol.pause_before(attempt, random()) if pause is None else pause)
-
-
-def ready(request: ControlRequest) -> Callable[[], Steps[ControlRequest]]:
-    """A request that is the same at each attempt, as `send` takes it."""
-
-    def build() -> Steps[ControlRequest]:
-        return request
-        yield  # a generator
-
-    return build

@@ -62,7 +62,7 @@ class DataCenter:
             DiscoveryError: the response does not tell.
         """
         request = protocol.lookup_request(self.cloud, self._username)
-        response, _ = yield from control.send(control.ready(request), attempts)
+        response, _ = yield from control.send(request, attempts)
         found = protocol.read_lookup(response, self.cloud, self._username)
         with self._lock():
             before = self.current

@@ -205,7 +205,7 @@ class TokenSource:
             data_center = yield from self._data_center.discover(effort.attempts)
         request = protocol.refresh_request(data_center, refresh_token)
         self._data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(control.ready(request), effort.attempts, self._now)
+        response, sent_at = yield from control.send(request, effort.attempts, self._now)
         try:
             grant = self._read(response, data_center, [refresh_token])
         except LoginError as error:

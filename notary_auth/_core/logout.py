@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
+from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
+from notary_auth._wire.origin import Origin
 from notary_auth.errors import LoginError, LogoutError
 
 from . import control
@@ -12,9 +15,17 @@ from .credentials import Credentials
 from .data_center import DataCenter
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
 from .steps import Steps
-from .token_cache import Revocable, TokenCache, revocable_tokens
+from .token_cache import TokenCache
 
 log = logging.getLogger("notary_auth")
+
+
+class Revocable(NamedTuple):
+    """A token to be revoked."""
+
+    data_center: Origin
+    token_type_hint: str  # RFC 7009, section 2.1
+    token: Secret
 
 
 def log_out(
@@ -25,7 +36,9 @@ def log_out(
     Raises:
         LogoutError: the platform or the store did not do its part. The tokens are forgotten here all the same.
     """
-    tokens = cache.take(data_center.current)
+    token, refresh_token = cache.take()
+    tokens = _revocable(data_center.current, refresh_token, None)
+    tokens += _revocable(token.data_center, None, token.authorization)
     failure: LogoutError | None = None
     if shared_tokens.store is not None:
         stored, failure = yield from _forget_stored(credentials, shared_tokens)
@@ -73,16 +86,27 @@ def _delete_record(transaction: StoreTransaction) -> Steps[list[Revocable]]:
     record = yield from transaction.read()
     tokens: list[Revocable] = []
     if record is not None and record.refusal is None:
-        tokens = revocable_tokens(record.data_center, record.authorization, record.refresh_token)
+        tokens = _revocable(record.data_center, record.refresh_token, record.authorization)
     if tokens or transaction.is_corrupt:
         yield from transaction.delete()
     return tokens
 
 
+def _revocable(
+    data_center: Origin | None, refresh_token: Secret | None, authorization: str | None
+) -> list[Revocable]:
+    """The tokens to be revoked, the refresh token first: access tokens are made from it."""
+    if data_center is None:
+        return []
+    access_token = Secret(authorization.removeprefix("Bearer ")) if authorization else None
+    both = (("refresh_token", refresh_token), ("access_token", access_token))
+    return [Revocable(data_center, hint, token) for hint, token in both if token is not None]
+
+
 def _revoke(revocable: Revocable, username: str) -> Steps[None]:
     request = protocol.revoke_request(*revocable)
     try:
-        response, _ = yield from control.send(control.ready(request))
+        response, _ = yield from control.send(request)
     except Exception as error:  # the client's own
         raise protocol.logout_error(revocable.data_center, username, type(error).__name__) from error
     protocol.read_revocation(response, revocable.data_center, username, revocable.token)

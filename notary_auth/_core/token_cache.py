@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from notary_auth._secrets import Secret
-from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
 from .control import MAX_ATTEMPTS
@@ -35,25 +34,6 @@ FULL = Effort()
 WITHOUT_WAITING = Effort(store_timeout=0.0)
 #: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
 AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
-
-
-class Revocable(NamedTuple):
-    """A token to be revoked."""
-
-    data_center: Origin
-    token_type_hint: str  # RFC 7009, section 2.1
-    token: Secret
-
-
-def revocable_tokens(
-    data_center: Origin | None, authorization: str | None, refresh_token: Secret | None
-) -> list[Revocable]:
-    """The tokens to be revoked, the refresh token first: access tokens are made from it."""
-    if data_center is None:
-        return []
-    access_token = Secret(authorization.removeprefix("Bearer ")) if authorization else None
-    both = (("refresh_token", refresh_token), ("access_token", access_token))
-    return [Revocable(data_center, hint, token) for hint, token in both if token is not None]
 
 
 class TokenCache:
@@ -138,15 +118,12 @@ class TokenCache:
         self._rejected = (*self._rejected, self.current.authorization)[-MAX_REMEMBERED:]
         self.current = NO_TOKEN
 
-    def take(self, data_center: Origin | None) -> list[Revocable]:
-        """Forget the tokens, and return them. A refresh token is revoked at this data center."""
+    def take(self) -> tuple[Token, Secret | None]:
+        """Forget the tokens, and return them: the access token, and the refresh token if there is one."""
         with self._lock():
             token, refresh_token = self.current, self.refresh_token
             self.current, self.refresh_token = NO_TOKEN, None
-        return [
-            *revocable_tokens(data_center, None, refresh_token),
-            *revocable_tokens(token.data_center, token.authorization, None),
-        ]
+            return token, refresh_token
 
     def was_rejected(self, authorization: str) -> bool:
         return authorization in self._rejected

@@ -41,23 +41,29 @@ class ControlResponse(NamedTuple):
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a reply with these headers (by lower-case names) has an encoded body, which is not read."""
+    """Whether a response with these headers (by lower-case names) has an encoded body, which is not read."""
     return headers.get("content-encoding", "identity").strip().lower() != "identity"
 
 
 class ControlBody:
-    """A reply's body on its way in, read no further than it takes to see that it is too large or too slow.
+    """A control response's body as it comes in, read until it ends, is too large or takes too long.
 
     A time-out of the client is from one byte to the next; `seconds` is for all of them. No repr and no traceback
     with locals shows what is in it.
+
+    Args:
+        headers: of the response. An encoded body is not read at all, since none was accepted.
+        seconds: that reading it may take.
     """
 
-    __slots__ = ("_bytes", "_deadline", "is_late")
+    __slots__ = ("_bytes", "_deadline", "_headers", "is_late", "is_read")
 
-    def __init__(self, seconds: float = inf) -> None:
+    def __init__(self, headers: Mapping[str, str], seconds: float = inf) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
         self._bytes = bytearray()
         self._deadline = time.monotonic() + seconds
         self.is_late = False
+        self.is_read = not is_encoded(self._headers)  # whether it is to be read
 
     def take(self, chunk: bytes) -> bool:
         """Add a chunk. Returns whether there may be another."""
@@ -65,10 +71,11 @@ class ControlBody:
         self.is_late = time.monotonic() > self._deadline
         return not self.is_late and len(self._bytes) <= REPLY_LIMIT
 
-    def take_all(self, chunks: Iterable[bytes]) -> "ControlBody":
-        """Add chunks until there need not be another. Returns this body."""
-        all(map(self.take, chunks))  # no variable ever holds a chunk
-        return self
+    def take_all(self, chunks: Iterable[bytes]) -> None:
+        """Add chunks until there need not be another; none of an encoded body."""
+        if self.is_read:
+            all(map(self.take, chunks))  # don't bind chunks to locals: they would show up in tracebacks
 
-    def __bytes__(self) -> bytes:
-        return bytes(self._bytes)
+    def response(self, status: int) -> "ControlResponse":
+        """The response that this is the body of."""
+        return ControlResponse(status, self._headers, bytes(self._bytes), self.is_late)

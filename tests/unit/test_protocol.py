@@ -31,10 +31,10 @@ HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 
 def test_a_body_is_read_up_to_its_limit_and_one_chunk_more() -> None:
-    body = ControlBody()
+    body = ControlBody({})
     assert body.take(b"x" * REPLY_LIMIT)
     assert not body.take(b"y")
-    assert bytes(body) == b"x" * REPLY_LIMIT + b"y"
+    assert body.response(200).body == b"x" * REPLY_LIMIT + b"y"
     assert not body.is_late
 
 
@@ -62,20 +62,29 @@ def test_a_body_without_end_is_read_no_further_than_needed() -> None:
             taken.append(1)
             yield b" " * (REPLY_LIMIT // 4)
 
-    assert len(bytes(ControlBody().take_all(chunks()))) == REPLY_LIMIT * 5 // 4
+    body = ControlBody({})
+    body.take_all(chunks())
+    assert len(body.response(200).body) == REPLY_LIMIT * 5 // 4
     assert len(taken) == 5
+
+
+def test_an_encoded_body_is_not_read() -> None:
+    body = ControlBody({"Content-Encoding": "br"})
+    body.take_all(iter(lambda: b"x", b""))
+    assert not body.is_read
+    assert body.response(200) == ControlResponse(200, {"content-encoding": "br"}, b"")
 
 
 def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    body, patient = ControlBody(30), ControlBody()
+    body, patient = ControlBody({}, 30), ControlBody({})
     now = 130.0
     assert body.take(b"{")
     now = 130.1
     assert not body.take(b"}")
-    assert (body.is_late, bytes(body)) == (True, b"{}")
-    assert not ControlBody().is_late
+    assert (body.is_late, body.response(200).body) == (True, b"{}")
+    assert not ControlBody({}).is_late
     assert patient.take(b"{}")
     now = inf
     assert patient.take(b"{}")

@@ -10,12 +10,10 @@ from notary_auth import LoginError
 from tests.core import (
     AHEAD,
     FULL,
-    HOME,
     NO_TOKEN,
     REFRESH_PAUSE,
     Clock,
     Effort,
-    Origin,
     Secret,
     TokenCache,
     finish,
@@ -126,12 +124,9 @@ def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache) -> None:
     assert not cache.holds("")
 
 
-def test_take_forgets_the_tokens_and_returns_the_refresh_token_first(cache: TokenCache) -> None:
+def test_take_forgets_the_tokens_and_returns_them(cache: TokenCache) -> None:
     get(cache)
     cache.refresh_token = Secret("refresh-1")
-    at_home = Origin.of_base_url(HOME)
-    assert cache.take(at_home) == [
-        (at_home, "refresh_token", Secret("refresh-1")),
-        (at_home, "access_token", Secret("token-1")),
-    ]
-    assert cache.take(at_home) == []
+    token, refresh_token = cache.take()
+    assert (token.authorization, refresh_token) == ("Bearer token-1", Secret("refresh-1"))
+    assert cache.take() == (NO_TOKEN, None)
