@@ -31,7 +31,6 @@ except ModuleNotFoundError as error:
 
 from ._adapters.async_session_auth import AsyncSessionAuth
 from ._adapters.session_auth import Hook, RequestsAuth, SessionAuth
-from ._core.steps import Signature
 from .errors import client_errors
 
 __all__ = ["AsyncNotaryAuth", "NotaryAuth"]
@@ -58,12 +57,32 @@ class _SessionHook(Hook):
         return super().__call__(response, **kwargs)
 
 
-class NotaryAuth(RequestsAuth, AuthBase):
+class _NiquestsAuth(SessionAuth):
+    """What sessions of both kinds have that requests' have not: lazy responses, and asynchronous files."""
+
+    _network_error = niquests.RequestException
+    _library: ClassVar[Any] = niquests
+
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any]) -> Any:
+        replayed = await super()._reauthorize(response, _at_once(kwargs))
+        return response if replayed is response else _put_in_place(replayed, response)
+
+    async def _rewind(self, request: Any) -> bool:
+        seek = getattr(request.body, "seek", None)
+        if not inspect.iscoroutinefunction(seek):
+            return await super()._rewind(request)
+        # Where it began, niquests notes in a private attribute; its own `rewind_body` does not await.
+        start = getattr(request, "_body_position", None)
+        try:
+            return bool(await seek(start) == start)
+        except Exception:  # noqa: BLE001  whatever a user's file raises
+            return False
+
+
+class NotaryAuth(_NiquestsAuth, RequestsAuth, AuthBase):
     __doc__ = SessionAuth.__doc__
 
     _errors = client_errors(niquests.RequestException, globals())
-    _network_error = niquests.RequestException
-    _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.Session
     _hook_type = _SessionHook
 
@@ -73,23 +92,11 @@ class NotaryAuth(RequestsAuth, AuthBase):
             raise TypeError("session must be a niquests.Session, not AsyncSession: use AsyncNotaryAuth")
         return super()._checked(session)
 
-    def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
-        replayed = super()._on_unauthorized(response, **_at_once(kwargs))
-        return response if replayed is response else _put_in_place(replayed, response)
 
-    def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
-        replayed = super()._replay(response, signature, kwargs)
-        if replayed.lazy:
-            replayed.connection.gather(replayed)
-        return replayed
-
-
-class AsyncNotaryAuth(AsyncSessionAuth, AsyncAuthBase):
+class AsyncNotaryAuth(_NiquestsAuth, AsyncSessionAuth, AsyncAuthBase):
     __doc__ = SessionAuth.__doc__
 
     _errors = NotaryAuth._errors
-    _network_error = niquests.RequestException
-    _library: ClassVar[Any] = niquests
     _session_type: ClassVar[type] = niquests.AsyncSession
 
     @_to_be_awaited
@@ -100,11 +107,7 @@ class AsyncNotaryAuth(AsyncSessionAuth, AsyncAuthBase):
             TypeError: another client calls it, which would not await what comes back.
         """
         self._check_request(request)
-        return self._sign(request)
-
-    async def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
-        replayed = await super()._on_unauthorized(response, **_at_once(kwargs))
-        return response if replayed is response else _put_in_place(replayed, response)
+        return self._signed(request)
 
 
 def _at_once(kwargs: dict[str, Any]) -> dict[str, Any]:

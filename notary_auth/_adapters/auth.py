@@ -6,7 +6,7 @@ client's way.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -15,7 +15,7 @@ from notary_auth._core.steps import Steps
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
 
-from .drivers import Errors, arun, run
+from .drivers import Errors, arun, finish
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -111,20 +111,16 @@ class Adapter:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._account.username!r}, cloud_url={self._account.cloud_url!r})"
 
-    def _run(self, steps: Steps[Result], do: Callable[[Any], Any], request: Any = None) -> Result:
+    async def _arun(self, steps: Steps[Result], do: Callable[[Any], Any], request: Any = None) -> Result:
         """Perform `steps` with `do`. Errors of ours are raised as the client's own, about this request."""
-        try:
-            return run(steps, do, self._network_error)
-        except NotaryAuthError as error:
-            raise self._to_client_error(error, request) from error.__cause__
-
-    async def _arun(
-        self, steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], request: Any = None
-    ) -> Result:
         try:
             return await arun(steps, do, self._network_error)
         except NotaryAuthError as error:
             raise self._to_client_error(error, request) from error.__cause__
+
+    def _run(self, steps: Steps[Result], do: Callable[[Any], Any], request: Any = None) -> Result:
+        """The same where `do` returns nothing that has to be awaited."""
+        return finish(self._arun(steps, do, request))
 
     def _to_client_error(self, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:
         """The same error as one that is the client's as well (rule 22)."""

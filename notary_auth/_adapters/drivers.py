@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,11 +29,14 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 _THREADS = "threads"
 
 
-def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
+async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """Do all of `steps`, send it the results, and return what it returns.
 
     A client's network error is thrown in. Whatever else `do` raises closes the generator at once, and not when a
     traceback is let go: others wait for the leader.
+
+    Args:
+        do: does a step, and returns its result or what to await for it.
     """
     result: Any = None
     error: Exception | None = None
@@ -42,7 +45,7 @@ def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -
             step = steps.send(result) if error is None else steps.throw(error)
             result = error = None
             try:
-                result = do(step)
+                result = await settled(do(step))
             except network_error as caught:
                 strip_tracebacks(caught)  # a password or a token is in the client's frames
                 error = caught
@@ -52,23 +55,25 @@ def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -
         steps.close()
 
 
-async def arun(steps: Steps[Result], do: Callable[[Any], Awaitable[Any]], network_error: Errors) -> Result:
-    """The same where doing something has to be awaited."""
-    result: Any = None
-    error: Exception | None = None
+def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
+    """The same where `do` returns nothing that has to be awaited."""
+    return finish(arun(steps, do, network_error))
+
+
+async def settled(value: Any) -> Any:
+    """What an asynchronous client returns has to be awaited first."""
+    return (await value) if hasattr(value, "__await__") else value
+
+
+def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never waits, since all that it awaits is there, and return its result."""
     try:
-        while True:
-            step = steps.send(result) if error is None else steps.throw(error)
-            result = error = None
-            try:
-                result = await do(step)
-            except network_error as caught:
-                strip_tracebacks(caught)  # a password or a token is in the client's frames
-                error = caught
+        coroutine.send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     finally:
-        steps.close()
+        coroutine.close()
+    raise RuntimeError("a synchronous client returned something to be awaited")
 
 
 def perform(step: Step) -> Any:

@@ -2,6 +2,9 @@
 
 Neither client is imported here; each adapter brings its module along (`_library`). A request is signed before it
 is sent; a response hook replays it if it got a 401, as the clients' own digest authentication does.
+
+What is done with a session is written once, in coroutines. With an asynchronous session they are awaited. With a
+synchronous one nothing in them ever waits, and `finish` runs them to their end.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from notary_auth._secrets import hides_arguments, strip_tracebacks
 from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
-from .drivers import perform
+from .drivers import finish, perform, settled
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -99,6 +102,8 @@ class SessionAuth(Adapter):
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **arguments_of(self._account), session=self._session), ()
 
+    _perform_step: ClassVar[Callable[[Step], Any]]  # `perform` or `aperform`
+
     def _check_request(self, request: Any) -> None:
         if not isinstance(request, self._request_type):
             refuse_request(self, request)
@@ -129,6 +134,88 @@ class SessionAuth(Adapter):
         own: Exception = self._library.exceptions.ChunkedEncodingError(type(error).__name__)
         return own
 
+    async def _sign(self, request: Any) -> None:
+        url = request.url or ""
+        signature = self._cached_signature(url)
+        if signature is None:
+            signature = await self._perform(self._account.sign(url), request)
+        apply(signature, request)
+
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any]) -> Any:
+        """Replay a request that got a 401, if that helps."""
+        for replays in count():
+            can_replay = response.status_code == 401 and await self._rewind(response.request)
+            steps = self._account.reauthorize(_received(response, can_replay, replays))
+            signature = await self._perform(steps, response.request, response)
+            if signature is None:
+                break
+            response = await self._replay(response, signature, kwargs)
+        return response
+
+    async def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
+        request = response.request.copy()
+        apply(signature, request)
+        replayed = await settled(response.connection.send(request, **kwargs))
+        if getattr(replayed, "lazy", False):  # niquests', where it multiplexes
+            await settled(replayed.connection.gather(replayed))
+        replayed.history = [*response.history, response]
+        replayed.request = request
+        return replayed
+
+    async def _perform(self, steps: Steps[Result], request: Any = None, response: Any = None) -> Result:
+        """Perform `steps`; `response` is the one that is going to be replaced."""
+
+        async def do(step: Step) -> Any:
+            if isinstance(step, SendControl):
+                return await self._send_control(step.request)
+            if isinstance(step, Drain):
+                await settled(response.content)
+                return await settled(response.close())
+            return await settled(type(self)._perform_step(step))
+
+        return await self._arun(steps, do, request)
+
+    async def _send_control(self, request: ControlRequest) -> ControlResponse:
+        if self._session is not None:
+            return await self._exchange(self._session, request)
+        session = self._session_type()
+        try:
+            return await self._exchange(session, request)
+        finally:
+            await settled(session.close())
+
+    async def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
+        response = await self._sent(session, self._prepared(request))
+        if getattr(response, "lazy", False):  # niquests', where it multiplexes
+            await settled(session.gather(response))
+        body = ControlBody(response.headers, TIMEOUT[1])
+        try:
+            await _read(response, body)
+        except Exception as error:  # noqa: BLE001  raised again
+            raise self._as_client_error(error) from None
+        finally:
+            await settled(response.close())
+        return body.response(response.status_code)
+
+    async def _sent(self, session: Any, prepared: Any) -> Any:
+        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        try:
+            return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
+        except BaseException as error:  # noqa: BLE001  raised again below
+            raised = self._without_secrets(error, prepared)
+        # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
+        raise raised
+
+    async def _rewind(self, request: Any) -> bool:
+        """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
+        if request.body is None or isinstance(request.body, bytes | bytearray | memoryview | str):
+            return True
+        try:
+            self._library.utils.rewind_body(request)
+        except Exception:  # noqa: BLE001  has no position, cannot seek, is closed: whatever a user's file raises
+            return False
+        return True
+
 
 class Hook:
     """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
@@ -139,7 +226,7 @@ class Hook:
         self._auth = auth
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
-        return response if response.status_code != 401 else self._auth._on_unauthorized(response, **kwargs)
+        return response if response.status_code != 401 else finish(self._auth._reauthorize(response, kwargs))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return no_hook, ()
@@ -152,6 +239,7 @@ class RequestsAuth(SessionAuth):
     __doc__ = SessionAuth.__doc__
 
     _hook_type: ClassVar[type[Hook]] = Hook
+    _perform_step = perform
 
     def _bind(self, account: Account) -> None:
         super()._bind(account)
@@ -163,32 +251,13 @@ class RequestsAuth(SessionAuth):
             self._check_request(request)
         signature = self._cached_signature(request.url or "")
         if signature is None:
-            apply(self._perform(self._account.sign(request.url or ""), request), request)
+            finish(self._sign(request))
         elif signature.url is None:  # as `apply` does it; this is what most requests take
             request.headers["Authorization"] = signature.authorization
         else:
             apply(signature, request)
         request.hooks["response"].append(self._hook)
         return request
-
-    def _on_unauthorized(self, response: Any, **kwargs: Any) -> Any:
-        """Replay a request that got a 401, if that helps."""
-        for replays in count():
-            can_replay = response.status_code == 401 and self._rewind(response.request)
-            steps = self._account.reauthorize(received(response, can_replay, replays))
-            signature = self._perform(steps, response.request, response)
-            if signature is None:
-                break
-            response = self._replay(response, signature, kwargs)
-        return response
-
-    def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
-        request = response.request.copy()
-        apply(signature, request)
-        replayed = response.connection.send(request, **kwargs)
-        replayed.history = [*response.history, response]
-        replayed.request = request
-        return replayed
 
     def logout(self) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -198,7 +267,7 @@ class RequestsAuth(SessionAuth):
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
-        self._perform(self._account.log_out())
+        finish(self._perform(self._account.log_out()))
 
     def __enter__(self: Self) -> Self:
         return self
@@ -216,54 +285,19 @@ class RequestsAuth(SessionAuth):
                 raise
             log.warning("%s", failure)
 
-    def _perform(self, steps: Steps[Result], request: Any = None, response: Any = None) -> Result:
-        """Perform `steps`; `response` is the one that is going to be replaced."""
 
-        def do(step: Step) -> Any:
-            if isinstance(step, SendControl):
-                return self._send_control(step.request)
-            if isinstance(step, Drain):
-                response.content  # noqa: B018  reads it
-                return response.close()
-            return perform(step)
-
-        return self._run(steps, do, request)
-
-    def _send_control(self, request: ControlRequest) -> ControlResponse:
-        if self._session is not None:
-            return self._exchange(self._session, request)
-        with self._session_type() as session:
-            return self._exchange(session, request)
-
-    def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
-        response = self._sent(session, self._prepared(request))
-        body = ControlBody(response.headers, TIMEOUT[1])
-        try:
-            body.take_all(response.iter_content(CHUNK_SIZE))
-        except Exception as error:  # noqa: BLE001  raised again
-            raise self._as_client_error(error) from None
-        finally:
-            response.close()
-        return body.response(response.status_code)
-
-    def _sent(self, session: Any, prepared: Any) -> Any:
-        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-        try:
-            return session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings)
-        except BaseException as error:  # noqa: BLE001  raised again below
-            raised = self._without_secrets(error, prepared)
-        # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
-        raise raised
-
-    def _rewind(self, request: Any) -> bool:
-        """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
-        if is_in_memory(request.body):
-            return True
-        try:
-            self._library.utils.rewind_body(request)
-        except Exception:  # noqa: BLE001  has no position, cannot seek, is closed: whatever a user's file raises
-            return False
-        return True
+async def _read(response: Any, body: ControlBody) -> None:
+    if not body.is_read:
+        return
+    chunks = await settled(response.iter_content(CHUNK_SIZE))
+    if not hasattr(chunks, "__aiter__"):
+        body.take_all(chunks)
+        return
+    async for chunk in chunks:
+        goes_on = body.take(chunk)
+        del chunk  # no traceback with locals is to show it
+        if not goes_on:
+            break
 
 
 def apply(signature: Signature, request: Any) -> None:
@@ -281,7 +315,7 @@ def apply(signature: Signature, request: Any) -> None:
         request.headers["Authorization"] = signature.authorization
 
 
-def received(response: Any, can_replay: bool, replays: int) -> Received:
+def _received(response: Any, can_replay: bool, replays: int) -> Received:
     request = response.request
     header = request.headers.get("Authorization")
     authorization = header.decode("latin-1") if isinstance(header, bytes) else header
@@ -295,10 +329,6 @@ def no_hook() -> Callable[..., None]:
 
 def _leave(response: Any, **kwargs: Any) -> None:
     return None
-
-
-def is_in_memory(body: object) -> bool:
-    return body is None or isinstance(body, bytes | bytearray | memoryview | str)
 
 
 def _drop_location(response: Any, **kwargs: Any) -> None:

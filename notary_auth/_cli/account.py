@@ -15,6 +15,7 @@ import requests
 
 from notary_auth import _environment as environment
 from notary_auth import errors
+from notary_auth._adapters.drivers import finish
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
@@ -161,7 +162,7 @@ def log_in(auth: NotaryAuth) -> tuple[NotaryAuth, str]:
 
 
 def _authorization(auth: NotaryAuth) -> str:
-    return str(auth._perform(auth.account.sign(auth.account.cloud_url)).authorization)
+    return str(finish(auth._perform(auth.account.sign(auth.account.cloud_url))).authorization)
 
 
 def _no_password() -> str:
@@ -234,7 +235,7 @@ def token(options: argparse.Namespace) -> None:
 @ends_in_order
 def data_center(options: argparse.Namespace) -> None:
     auth = auth_of(options, with_password=False)
-    auth._perform(discover(auth.account))
+    finish(auth._perform(discover(auth.account)))
     print(auth.account.server_url)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from notary_auth import errors
+from notary_auth._adapters.drivers import finish
 from notary_auth._adapters.session_auth import TIMEOUT
 from notary_auth._core.account import discover, seconds_left
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
@@ -134,7 +135,7 @@ def _connect(progress: _Progress) -> str:
 
 
 def _discover(progress: _Progress) -> str:
-    progress.auth._perform(discover(progress.auth.account))
+    finish(progress.auth._perform(discover(progress.auth.account)))
     return str(progress.auth.account.server_url)
 
 
