@@ -31,13 +31,14 @@ Actions = Generator[Any, Any, Result]
 class _Exchange:
     """A user's request under way: what its control requests are sent with, and left out of its history."""
 
-    def __init__(self, request: Any, body_type: type[OneShot]) -> None:
+    def __init__(self, request: Any, body_type: type[OneShot], byte_stream: type) -> None:
         self.request = request  # the user's own, as it was sent last
         self.response: Any = None  # to that, if there is one
         self.body_type = body_type
         self.control_responses: list[Any] = []
+        self._byte_stream = byte_stream
 
-    def receive(self, response: Any) -> Received:
+    def receive(self, response: Any, replays: int) -> Received:
         """Take note of the response to the user's request; keep the control responses out of its history."""
         self.response = response
         self.request = request = response.request  # not the one that was sent, if the client followed redirects
@@ -46,8 +47,9 @@ class _Exchange:
                 hop.history = [
                     each for each in hop.history if not any(each is control for control in self.control_responses)
                 ]
+        can_replay = response.status_code == 401 and _can_replay(request, self._byte_stream)
         header = request.headers.get("Authorization")
-        return Received(response.status_code, str(request.url), header, response.status_code == 401)
+        return Received(response.status_code, str(request.url), header, can_replay, replays)
 
 
 class HttpxAuth(Adapter):
@@ -77,9 +79,10 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(exchange := _Exchange(request, OneShotSync), response)
         else:
-            actions = self._sign_and_send(exchange := _Exchange(request, OneShotSync))
+            response = None
+        exchange = _Exchange(request, OneShotSync, self._library.ByteStream)
+        actions = self._flow(exchange, response)
         try:
             result = None
             while True:
@@ -96,9 +99,10 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-            actions = self._replay(exchange := _Exchange(request, OneShotAsync), response)
         else:
-            actions = self._sign_and_send(exchange := _Exchange(request, OneShotAsync))
+            response = None
+        exchange = _Exchange(request, OneShotAsync, self._library.ByteStream)
+        actions = self._flow(exchange, response)
         try:
             result = None
             while True:
@@ -159,7 +163,8 @@ class HttpxAuth(Adapter):
         def refuse_repeat(_: Steps[Any]) -> NoReturn:
             raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
 
-        exchange = _Exchange(client.build_request("POST", self._account.cloud_url), body_type)
+        request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
+        exchange = _Exchange(request, body_type, self._library.ByteStream)
         return exchange, self._actions(self._account.log_out(), exchange, refuse_repeat)
 
     def _sign_from_cache(self, request: Any) -> bool:
@@ -175,35 +180,21 @@ class HttpxAuth(Adapter):
             _apply(signature, request)
         return signature is not None
 
-    def _sign_and_send(self, exchange: _Exchange) -> Actions[None]:
-        request = exchange.request
-        try:
-            steps = self._account.sign(str(request.url))
-            signature = yield from self._actions(steps, exchange, partial(self._refuse_repeat, request))
-        except NotaryAuthError as error:
-            raise self._to_client_error(error, request) from error.__cause__
-        _apply(signature, request)
-        response = yield request
-        received = exchange.receive(response)
-        if received.status == 401:
-            yield from self._replay(exchange, response)
-
-    def _replay(self, exchange: _Exchange, response: Any) -> Actions[None]:
-        """Send a request that got a 401 again, if that helps."""
-        for replays in count():
-            received = exchange.receive(response)._replace(replays=replays)
-            request = exchange.request
-            if received.can_replay:
-                received = received._replace(can_replay=_can_replay(request, self._library.ByteStream))
-            try:
-                steps = self._account.reauthorize(received)
-                signature = yield from self._actions(steps, exchange, partial(self._refuse_repeat, request))
-            except NotaryAuthError as error:
-                raise self._to_client_error(error, request) from error.__cause__
+    def _flow(self, exchange: _Exchange, response: Any) -> Actions[None]:
+        """Sign a request and send it; or, with a `response` of 401, send it again if that helps."""
+        if response is None:
+            steps: Steps[Any] = self._account.sign(str(exchange.request.url))
+        else:
+            steps = self._account.reauthorize(exchange.receive(response, 0))
+        for replays in count(0 if response is None else 1):
+            signature = yield from self._actions(steps, exchange, partial(self._refuse_repeat, exchange.request))
             if signature is None:
                 return
-            _apply(signature, request)
-            response = yield request
+            _apply(signature, exchange.request)
+            received = exchange.receive((yield exchange.request), replays)
+            if replays == 0 and received.status != 401:
+                return
+            steps = self._account.reauthorize(received)
 
     def _actions(
         self, steps: Steps[Result], exchange: _Exchange, refuse_repeat: Callable[[Steps[Any]], NoReturn]
@@ -225,6 +216,8 @@ class HttpxAuth(Adapter):
                     failure = error
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+        except NotaryAuthError as error:
+            raise self._to_client_error(error, exchange.request) from error.__cause__
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             steps.close()
 
