@@ -361,14 +361,10 @@ def new_single_flight() -> SingleFlight:
     return SingleFlight(StateLock(), Clock(), NotaryAuthError)
 
 
-def new_token_cache(
-    log_in: Callable[[TokenCache, Effort], Steps[None]], seconds: Callable[[], float]
-) -> TokenCache:
-    """A cache that gets its tokens by `log_in`."""
+def new_token_cache(seconds: Callable[[], float]) -> TokenCache:
+    """A cache of no account."""
     lock = StateLock()
-    single_flight = SingleFlight(lock, seconds, NotaryAuthError)
-    cache = TokenCache("JohnSmith", lock, seconds, single_flight, lambda effort: log_in(cache, effort))
-    return cache
+    return TokenCache("JohnSmith", lock, seconds, SingleFlight(lock, seconds, NotaryAuthError))
 
 
 def token_good_for(lifetime: float, now: float, value: str = "token-1") -> Token:
@@ -387,7 +383,7 @@ class LoginParts(NamedTuple):
 
 def new_login(seconds: Callable[[], float], store: Any = None, **credentials: Any) -> LoginParts:
     lock = StateLock()
-    cache = new_token_cache(lambda cache, effort: None, seconds)  # type: ignore[arg-type, return-value]
+    cache = new_token_cache(seconds)
     data_center = DataCenter(Origin.of_base_url(CLOUD), "JohnSmith", lock)
     refusals, policy = Refusals(), UnauthorizedPolicy()
     source = TokenSource(

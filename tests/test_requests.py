@@ -289,3 +289,20 @@ def test_an_interrupt_frees_the_leadership(
 def test_a_session_survives_pickling(notary: Sandbox, files: str, session: requests.Session) -> None:
     auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
     assert requests.get(files, auth=pickle.loads(pickle.dumps(auth))).status_code == 200
+
+
+def test_a_session_that_raises_stop_iteration_has_logged_nobody_out(notary: Sandbox, files: str) -> None:
+    """As an exhausted mock does: it must not pass for the end of the steps."""
+
+    class Exhausted(requests.Session):
+        is_exhausted = False
+
+        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            return next(iter(())) if self.is_exhausted else super().send(request, **options)
+
+    with Exhausted() as session:
+        auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+        assert requests.get(files, auth=auth).status_code == 200
+        session.is_exhausted = True
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            auth.logout()

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from notary_auth import Account, NotaryAuthError
+from notary_auth import Account, LoginError, NotaryAuthError
 from notary_auth.sandbox import Sandbox
 
 from .badserver import LOGIN as LOGIN_PATH
@@ -299,3 +299,18 @@ def test_rule_18_whatever_ends_a_login_takes_no_password_along(
     assert "connectionpool.py" not in names
     ours = [repr(frame.locals) for frame in shown.stack if "tests" not in frame.filename]
     assert leaks(ours, [PASSWORD, CODE]) == []
+
+
+def test_rule_18_the_context_of_an_error_has_no_frames(client: Client, notary: Sandbox, files: str) -> None:
+    """Error reporters expand what they find in frames: credentials are in those of the core."""
+
+    def fail() -> str:
+        raise KeyError("the vault is sealed")
+
+    with pytest.raises(LoginError) as caught:
+        client.get(files, client.auth(notary, totp=fail))
+    assert isinstance(caught.value.__cause__, KeyError)
+    context = caught.value.__context__
+    while context is not None and context is not caught.value.__cause__:
+        assert context.__traceback__ is None
+        context = context.__context__

@@ -124,6 +124,7 @@ class Adapter:
 
     def _to_client_error(self, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:
         """The same error as one that is the client's as well (rule 22)."""
+        error.__traceback__ = None  # it becomes the context of the new one, and credentials are in its frames
         own = error.as_type(self._errors.get(type(error), type(error)))
         own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
         return own

@@ -42,15 +42,16 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
     error: Exception | None = None
     try:
         while True:
-            step = steps.send(result) if error is None else steps.throw(error)
+            try:  # around nothing else: a client's mock may raise StopIteration as well
+                step = steps.send(result) if error is None else steps.throw(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
             result = error = None
             try:
                 result = await settled(do(step))
             except network_error as caught:
                 strip_tracebacks(caught)  # a password or a token is in the client's frames
                 error = caught
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
     finally:
         steps.close()
 

@@ -86,11 +86,12 @@ class HttpxAuth(Adapter):
         try:
             result = None
             while True:
-                action = actions.send(result)
+                try:
+                    action = actions.send(result)
+                except StopIteration:
+                    return
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else self._do(action, exchange)
-        except StopIteration:
-            return
         finally:
             actions.close()
 
@@ -106,11 +107,12 @@ class HttpxAuth(Adapter):
         try:
             result = None
             while True:
-                action = actions.send(result)
+                try:
+                    action = actions.send(result)
+                except StopIteration:
+                    return
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else await self._ado(action, exchange)
-        except StopIteration:
-            return
         finally:
             actions.close()
 
@@ -278,7 +280,7 @@ def _can_rewind(file: Any) -> bool:
     if isinstance(file, bytes | str):
         return True
     try:
-        file.seek(file.tell())
+        file.seek(0)  # as the form does it before it is sent
     except Exception:  # noqa: BLE001  no file, or a closed one: whatever a user's file raises
         return False
     return True

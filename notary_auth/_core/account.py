@@ -37,7 +37,7 @@ from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
-from .token_cache import Effort, TokenCache
+from .token_cache import TokenCache
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Account:
         self._policy = UnauthorizedPolicy()
         self._shared_tokens = SharedTokens(check_store(store), username, str(cloud))
         self._single_flight = SingleFlight(self._lock, self._now, self._data_center.to_error)
-        self._cache = TokenCache(username, self._lock, self._now, self._single_flight, self._log_in)
+        self._cache = TokenCache(username, self._lock, self._now, self._single_flight)
         self._source = TokenSource(
             credentials=self._credentials,
             lock=self._lock,
@@ -107,9 +107,6 @@ class Account:
             policy=self._policy,
             shared_tokens=self._shared_tokens,
         )
-
-    def _log_in(self, effort: Effort) -> Steps[None]:
-        return self._source.log_in(effort)
 
     @property
     def username(self) -> str:
@@ -177,7 +174,7 @@ class Account:
         if not self._data_center.is_signed(url):
             self._data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get()
+        token = yield from self._cache.get(self._source.log_in)
         if token.data_center is None or token.data_center == origin:
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url))

@@ -41,7 +41,6 @@ class TokenCache:
 
     Args:
         now: the account's clock, in seconds.
-        log_in: gets a token and puts it in here.
     """
 
     def __init__(
@@ -50,13 +49,11 @@ class TokenCache:
         lock: StateLock,
         now: Callable[[], float],
         single_flight: SingleFlight,
-        log_in: Callable[[Effort], Steps[None]],
     ) -> None:
         self._username = username
         self._lock = lock
         self._now = now
         self._single_flight = single_flight
-        self._log_in = log_in
         self.forget()
 
     def forget(self) -> None:
@@ -65,8 +62,12 @@ class TokenCache:
         self._rejected: tuple[str, ...] = ()
         self._spent: tuple[Secret, ...] = ()
 
-    def get(self) -> Steps[Token]:
-        """The current token, once there is a good one."""
+    def get(self, log_in: Callable[[Effort], Steps[None]]) -> Steps[Token]:
+        """The current token, once there is a good one.
+
+        Args:
+            log_in: gets a token and puts it in here.
+        """
         while True:
             token = self.current
             now = self._now()
@@ -74,12 +75,12 @@ class TokenCache:
                 return token
             if now < token.expires_at:
                 if self.postpone_refresh(token, now):
-                    yield from self._refresh_ahead(token)
+                    yield from self._refresh_ahead(token, log_in)
                 continue
             # Until there is another token, not until there is a fresh one: one that has expired when it arrives
             # must not cause a loop.
             yield from self._single_flight.run(
-                lambda: self._log_in(FULL), self._replacement_of(token), lambda: self._log_in(WITHOUT_WAITING)
+                lambda: log_in(FULL), self._replacement_of(token), lambda: log_in(WITHOUT_WAITING)
             )
             new = self.current  # read once: another thread may drop it
             if new is not NO_TOKEN:
@@ -93,13 +94,13 @@ class TokenCache:
                 token.refresh_at = min(now + REFRESH_PAUSE, token.expires_at)
             return is_due
 
-    def _refresh_ahead(self, token: Token) -> Steps[None]:
+    def _refresh_ahead(self, token: Token, log_in: Callable[[Effort], Steps[None]]) -> Steps[None]:
         """Get a new token ahead of expiry. If that fails, the current one stays in use until it expires."""
         try:
             # Failures are not shared: callers without a good token make attempts of their own. If a login is under
             # way already, the current token is good enough until that is over.
             yield from self._single_flight.lead(
-                lambda: self._log_in(AHEAD), self._replacement_of(token), shares_error=False
+                lambda: log_in(AHEAD), self._replacement_of(token), shares_error=False
             )
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__

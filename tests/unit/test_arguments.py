@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -193,3 +195,16 @@ def test_rule_21_a_copy_has_the_store_and_the_wish_for_a_refresh_token(processes
     arguments = arguments_of(processes.account(**OFFLINE))
     assert arguments["store"] is processes.store
     assert arguments["offline_access"] is True
+
+
+def test_rule_18_an_account_that_nobody_holds_is_gone_with_its_password() -> None:
+    """At once, and not when the garbage collector comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        account = Account("JohnSmith", PASSWORD)
+        gone = weakref.ref(account)
+        del account
+        assert gone() is None
+    finally:
+        gc.enable()

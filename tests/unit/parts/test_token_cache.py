@@ -25,17 +25,18 @@ from tests.core import (
 class Logins:
     """Puts a new token of this lifetime into the cache at each login; or fails."""
 
-    def __init__(self, clock: Clock, lifetime: float = 1000.0) -> None:
+    def __init__(self, clock: Clock, cache: TokenCache, lifetime: float = 1000.0) -> None:
         self.clock = clock
+        self.cache = cache
         self.lifetime = lifetime
         self.efforts: list[Effort] = []
         self.error: Exception | None = None
 
-    def __call__(self, cache: TokenCache, effort: Effort) -> Any:
+    def __call__(self, effort: Effort) -> Any:
         self.efforts.append(effort)
         if self.error is not None:
             raise self.error
-        cache.current = token_good_for(self.lifetime, self.clock(), f"token-{len(self.efforts)}")
+        self.cache.current = token_good_for(self.lifetime, self.clock(), f"token-{len(self.efforts)}")
         return
         yield  # a generator
 
@@ -46,38 +47,38 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def logins(clock: Clock) -> Logins:
-    return Logins(clock)
+def cache(clock: Clock) -> TokenCache:
+    return new_token_cache(clock)
 
 
 @pytest.fixture
-def cache(clock: Clock, logins: Logins) -> TokenCache:
-    return new_token_cache(logins, clock)
+def logins(clock: Clock, cache: TokenCache) -> Logins:
+    return Logins(clock, cache)
 
 
-def get(cache: TokenCache) -> str:
-    _, token = finish(cache.get())
+def get(cache: TokenCache, logins: Logins) -> str:
+    _, token = finish(cache.get(logins))
     return str(token.authorization)
 
 
 def test_a_token_is_got_once_and_then_kept(cache: TokenCache, logins: Logins) -> None:
-    assert [get(cache), get(cache)] == ["Bearer token-1"] * 2
+    assert [get(cache, logins), get(cache, logins)] == ["Bearer token-1"] * 2
     assert logins.efforts == [FULL]
 
 
 def test_an_expired_token_is_replaced(cache: TokenCache, clock: Clock, logins: Logins) -> None:
-    get(cache)
+    get(cache, logins)
     clock.advance(1000)
-    assert get(cache) == "Bearer token-2"
+    assert get(cache, logins) == "Bearer token-2"
     assert logins.efforts == [FULL, FULL]
 
 
 def test_rule_14_a_due_token_is_refreshed_with_less_effort(
     cache: TokenCache, clock: Clock, logins: Logins
 ) -> None:
-    get(cache)
+    get(cache, logins)
     clock.advance(950)
-    assert get(cache) == "Bearer token-2"
+    assert get(cache, logins) == "Bearer token-2"
     assert logins.efforts == [FULL, AHEAD]
 
 
@@ -85,17 +86,19 @@ def test_rule_14_a_due_token_is_refreshed_with_less_effort(
 def test_rule_14_a_refresh_that_fails_leaves_the_token_in_use(
     cache: TokenCache, clock: Clock, logins: Logins, error: Exception
 ) -> None:
-    get(cache)
+    get(cache, logins)
     clock.advance(950)
     logins.error = error
-    assert [get(cache), get(cache)] == ["Bearer token-1"] * 2
+    assert [get(cache, logins), get(cache, logins)] == ["Bearer token-1"] * 2
     clock.advance(REFRESH_PAUSE)
-    assert get(cache) == "Bearer token-1"
+    assert get(cache, logins) == "Bearer token-1"
     assert logins.efforts == [FULL, AHEAD, AHEAD]
 
 
-def test_rule_14_one_caller_refreshes_and_the_token_stays_the_same(cache: TokenCache, clock: Clock) -> None:
-    get(cache)
+def test_rule_14_one_caller_refreshes_and_the_token_stays_the_same(
+    cache: TokenCache, clock: Clock, logins: Logins
+) -> None:
+    get(cache, logins)
     token = cache.current
     clock.advance(950)
     assert cache.postpone_refresh(token, clock())
@@ -107,12 +110,12 @@ def test_rule_14_a_token_that_has_expired_when_it_arrives_causes_no_loop(
     cache: TokenCache, logins: Logins
 ) -> None:
     logins.lifetime = -1.0
-    assert get(cache) == "Bearer token-1"
+    assert get(cache, logins) == "Bearer token-1"
     assert len(logins.efforts) == 1
 
 
-def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache) -> None:
-    get(cache)
+def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache, logins: Logins) -> None:
+    get(cache, logins)
     cache.refresh_token = Secret("refresh-1")
     cache.reject()
     cache.spend(Secret("refresh-1"))
@@ -124,8 +127,8 @@ def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache) -> None:
     assert not cache.holds("")
 
 
-def test_take_forgets_the_tokens_and_returns_them(cache: TokenCache) -> None:
-    get(cache)
+def test_take_forgets_the_tokens_and_returns_them(cache: TokenCache, logins: Logins) -> None:
+    get(cache, logins)
     cache.refresh_token = Secret("refresh-1")
     token, refresh_token = cache.take()
     assert (token.authorization, refresh_token) == ("Bearer token-1", Secret("refresh-1"))
