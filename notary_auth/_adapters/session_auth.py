@@ -57,6 +57,7 @@ class SessionAuth(Adapter):
 
     _library: ClassVar[Any]
     _session_type: ClassVar[type]
+    _perform_step: ClassVar[Callable[[Step], Any]]  # `perform` or `aperform`
 
     @hides_arguments
     def __init__(
@@ -102,8 +103,6 @@ class SessionAuth(Adapter):
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **arguments_of(self._account), session=self._session), ()
 
-    _perform_step: ClassVar[Callable[[Step], Any]]  # `perform` or `aperform`
-
     def _check_request(self, request: Any) -> None:
         if not isinstance(request, self._request_type):
             refuse_request(self, request)
@@ -113,26 +112,6 @@ class SessionAuth(Adapter):
         prepared = self._library.Request(request.method, request.url, request.headers, data=request.body).prepare()
         prepared.register_hook("response", _drop_location)
         return prepared
-
-    def _without_secrets(self, error: BaseException, prepared: Any) -> BaseException:
-        """What ended a control request, a time-out or an interrupt, so that it takes no password along."""
-        if isinstance(error, self._library.RequestException):
-            bare = prepared.copy()
-            bare.body = None  # the request is pickled with the error
-            vars(error)["request"] = bare
-        strip_tracebacks(error)
-        return error
-
-    def _as_client_error(self, error: Exception) -> Exception:
-        """An error from reading a body, as the client's own.
-
-        niquests' fork of urllib3, which requests runs on as well where it is installed, raises its own for invalid
-        chunks.
-        """
-        if not type(error).__module__.startswith("urllib3"):
-            return error
-        own: Exception = self._library.exceptions.ChunkedEncodingError(type(error).__name__)
-        return own
 
     async def _sign(self, request: Any) -> None:
         url = request.url or ""
@@ -192,7 +171,7 @@ class SessionAuth(Adapter):
         try:
             await _read(response, body)
         except Exception as error:  # noqa: BLE001  raised again
-            raise self._as_client_error(error) from None
+            raise _as_client_error(error, self._library) from None
         finally:
             await settled(response.close())
         return body.response(response.status_code)
@@ -202,7 +181,7 @@ class SessionAuth(Adapter):
         try:
             return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
         except BaseException as error:  # noqa: BLE001  raised again below
-            raised = self._without_secrets(error, prepared)
+            raised = _without_secrets(error, prepared, self._library.RequestException)
         # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
         raise raised
 
@@ -298,6 +277,28 @@ async def _read(response: Any, body: ControlBody) -> None:
         del chunk  # no traceback with locals is to show it
         if not goes_on:
             break
+
+
+def _without_secrets(error: BaseException, prepared: Any, request_error: type[Exception]) -> BaseException:
+    """What ended a control request, a time-out or an interrupt, so that it takes no password along."""
+    if isinstance(error, request_error):
+        bare = prepared.copy()
+        bare.body = None  # the request is pickled with the error
+        vars(error)["request"] = bare
+    strip_tracebacks(error)
+    return error
+
+
+def _as_client_error(error: Exception, library: Any) -> Exception:
+    """An error from reading a body, as the client's own.
+
+    niquests' fork of urllib3, which requests runs on as well where it is installed, raises its own for invalid
+    chunks.
+    """
+    if not type(error).__module__.startswith("urllib3"):
+        return error
+    own: Exception = library.exceptions.ChunkedEncodingError(type(error).__name__)
+    return own
 
 
 def apply(signature: Signature, request: Any) -> None:
