@@ -87,3 +87,27 @@ def test_the_workflows_are_valid() -> None:
         pytest.skip("actionlint comes with the extra 'dev'")
     done = subprocess.run([actionlint], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
+
+
+ADAPTER = {"account", "from_account", "from_env"}
+PUBLIC = {
+    "notary_auth.Account": {
+        *("username", "cloud_url", "server_url", "base_url", "forget"),
+        *("cached_signature", "cached_signature_at", "sign", "reauthorize", "log_out"),
+    },
+    "notary_auth.requests.NotaryAuth": {*ADAPTER, "logout"},
+    "notary_auth.niquests.NotaryAuth": {*ADAPTER, "logout"},
+    "notary_auth.niquests.AsyncNotaryAuth": {*ADAPTER, "alogout"},
+    "notary_auth.httpx.NotaryAuth": {
+        *ADAPTER,
+        *("logout", "alogout", "auth_flow", "sync_auth_flow", "async_auth_flow"),
+        *("requires_request_body", "requires_response_body"),  # httpx's own
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_objects_show_public_names_only(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    found = getattr(pytest.importorskip(module), kind)
+    assert {each for each in dir(found) if not each.startswith("_")} == PUBLIC[name]

@@ -39,7 +39,7 @@ class Refusals:
     """The latest refusal of each data center. Times are in seconds of the account's clock."""
 
     def __init__(self) -> None:
-        self._by_data_center: dict[Origin, Refusal] = {}  # replaced as a whole, and never changed
+        self._by_data_center: dict[Origin, Refusal] = {}  # replaced as a whole: readers take no lock
         self.accepts_stored = True
 
     def add(self, refusal: Refusal, now: float) -> None:
