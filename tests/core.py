@@ -84,7 +84,7 @@ from notary_auth._core.token_cache import AHEAD, FULL, STORE_LOCK_TIMEOUT, Effor
 from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, State, UnauthorizedPolicy
 from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
-from notary_auth._wire.messages import REPLY_LIMIT, ControlBody, ControlRequest, ControlResponse
+from notary_auth._wire.messages import BODY_LIMIT, ControlBody, ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth._wire.protocol import (
     RETRIED,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
-REPLY_LIMIT = 1024 * 1024  # bytes
+BODY_LIMIT = 1024 * 1024  # bytes
 
 # requests hands a piece on when it is full, and each of its bytes may take a read time-out. (Pieces of one byte
 # would take 20 ms of processor time for a token.)
@@ -28,7 +28,7 @@ class ControlRequest:
 
 
 class ControlResponse(NamedTuple):
-    """The platform's reply to a control call; `body` is cut soon after `REPLY_LIMIT`."""
+    """The platform's reply to a control call; `body` is cut soon after `BODY_LIMIT`."""
 
     status: int  #: of the response
     headers: Mapping[str, str]  #: by lower-case names
@@ -69,7 +69,7 @@ class ControlBody:
         """Add a chunk. Returns whether there may be another."""
         self._bytes += chunk
         self.is_late = time.monotonic() > self._deadline
-        return not self.is_late and len(self._bytes) <= REPLY_LIMIT
+        return not self.is_late and len(self._bytes) <= BODY_LIMIT
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
         """Add chunks until there need not be another; none of an encoded body."""

@@ -1,8 +1,8 @@
-"""The platform's wire format: control requests built, their replies read. Pure functions, and no I/O.
+"""The platform's wire format: control requests built, their responses read. Pure functions, and no I/O.
 
-Replies are read with suspicion: a gateway may have answered, or nobody who should. What does not fit becomes a
+Responses are read with suspicion: a gateway may have answered, or nobody who should. What does not fit becomes a
 `DiscoveryError` or a `LoginError` that says what was wrong. Errors are raised outside of `except` blocks on
-purpose: a JSONDecodeError holds the whole reply, and would come along as the new error's context.
+purpose: a JSONDecodeError holds the whole response, and would come along as the new error's context.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
 from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
 
-from .messages import REPLY_LIMIT, ControlRequest, ControlResponse, is_encoded
+from .messages import BODY_LIMIT, ControlRequest, ControlResponse, is_encoded
 from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
@@ -62,13 +62,13 @@ def lookup_request(cloud: Origin, username: str) -> ControlRequest:
     return ControlRequest("GET", f"{cloud}{LOOKUP_PATH}?{urlencode({'login': username})}", dict(_HEADERS))
 
 
-def read_lookup(reply: ControlResponse, cloud: Origin, username: str) -> Origin:
-    """The data center that the reply names."""
+def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Origin:
+    """The data center that the response names."""
     url = f"{cloud}{LOOKUP_PATH}"
     subject = f"cannot find the data center of {username!r}: {url}"
-    if reply.status != 200:
-        raise DiscoveryError(f"{subject} answered {_described(reply)}", status=reply.status, url=url)
-    document, flaw = _read_object(reply)
+    if response.status != 200:
+        raise DiscoveryError(f"{subject} answered {_described(response)}", status=response.status, url=url)
+    document, flaw = _read_object(response)
     if document is not None:
         server_url = document.get("server_url")
         flaw = "has no server_url that is a string"
@@ -81,7 +81,7 @@ def read_lookup(reply: ControlResponse, cloud: Origin, username: str) -> Origin:
                 if data_center.is_secure:
                     return data_center
                 flaw = "has a server_url without TLS"
-    raise DiscoveryError(f"{subject} answered with a reply that {flaw}", status=reply.status, url=url)
+    raise DiscoveryError(f"{subject} answered with a reply that {flaw}", status=response.status, url=url)
 
 
 # Login: docs/platform.rst, "Logging in"; RFC 6749, section 4.3
@@ -124,7 +124,7 @@ def _form(url: str, fields: dict[str, Secret]) -> ControlRequest:
 
 
 def read_login(
-    reply: ControlResponse,
+    response: ControlResponse,
     data_center: Origin,
     username: str,
     secrets: Iterable[Secret],
@@ -136,35 +136,37 @@ def read_login(
 
     Args:
         secrets: what was sent, and may be repeated in what the platform says.
-        local_time: this machine's seconds since the epoch, for a reply that says neither date nor duration.
-        offline_access: whether a refresh token was asked for; else there is none, whatever the reply has.
+        local_time: this machine's seconds since the epoch, for a response that says neither date nor duration.
+        offline_access: whether a refresh token was asked for; else there is none, whatever the response has.
     """
     url = f"{data_center}{TOKEN_PATH}"
-    if reply.status != 200:
-        raise _login_refusal(reply, data_center, username, secrets)
-    document, flaw = _read_object(reply)
+    if response.status != 200:
+        raise _login_refusal(response, data_center, username, secrets)
+    document, flaw = _read_object(response)
     if document is not None:
         refresh_token = document.get("refresh_token") if offline_access else None
         flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
         if not flaw:
             return Grant(
                 Bearer(document["access_token"]),
-                _lifetime(document, reply, local_time),
+                _lifetime(document, response, local_time),
                 None if refresh_token is None else Secret(refresh_token),
             )
         refresh_token = None  # no traceback with locals is to show it
     raise LoginError(
-        f"the login of {username!r} failed: {url} answered with a reply that {flaw}", status=reply.status, url=url
+        f"the login of {username!r} failed: {url} answered with a reply that {flaw}",
+        status=response.status,
+        url=url,
     )
 
 
 def _login_refusal(
-    reply: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret]
+    response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret]
 ) -> LoginError:
-    document, _ = _read_object(reply)
-    error, description = _explanation(reply, secrets)
+    document, _ = _read_object(response)
+    error, description = _explanation(response, secrets)
     who = f"the login of {username!r} at {data_center}"
-    said = _said(error, description, reply)
+    said = _said(error, description, response)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
     # As it came, since what is shown may have been cut, or had a password in it.
@@ -174,12 +176,12 @@ def _login_refusal(
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
         if code == "invalid_totp":
             message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif is_refused(reply) and (reply.status == 401 or code != "invalid_request"):
+    elif is_refused(response) and (response.status == 401 or code != "invalid_request"):
         kind = CredentialsRefused
         message = f"the platform refused {who}: {said}."
     return kind(
         message,
-        status=reply.status,
+        status=response.status,
         error=error,
         error_description=description,
         url=f"{data_center}{TOKEN_PATH}",
@@ -200,14 +202,14 @@ def _flaw_of_token(document: Document) -> str:
     return ""
 
 
-def is_refused(reply: ControlResponse) -> bool:
-    """Whether the platform refused what it was sent, a password or a refresh token, as far as the reply tells.
+def is_refused(response: ControlResponse) -> bool:
+    """Whether the platform refused what it was sent, a password or a refresh token, as far as the response tells.
 
-    Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a reply is
+    Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a response is
     hidden, it may be either, and sending what was refused again is the worse mistake.
     """
-    error, _ = _explanation(reply, [])
-    return reply.status in REFUSALS and (reply.status == 401 or reply.is_hidden or error is not None)
+    error, _ = _explanation(response, [])
+    return response.status in REFUSALS and (response.status == 401 or response.is_hidden or error is not None)
 
 
 def _flaw_of_refresh_token(value: object) -> str:
@@ -227,10 +229,10 @@ def _is_number(value: object) -> bool:
         return False
 
 
-def _lifetime(document: Document, reply: ControlResponse, local_time: float) -> float | None:
+def _lifetime(document: Document, response: ControlResponse, local_time: float) -> float | None:
     """Seconds the token has, by the server's own clock wherever it tells."""
     expires_on, expires_in = document.get("expires_on"), document.get("expires_in")
-    date = _parsed_date(reply.headers.get("date"))
+    date = _parsed_date(response.headers.get("date"))
     if expires_on is not None and date is not None:
         lifetime = expires_on - date
     elif expires_in is not None:
@@ -250,19 +252,19 @@ def revoke_request(data_center: Origin, kind: str, token: Secret) -> ControlRequ
     return _form(f"{data_center}{REVOKE_PATH}", {"token": token, "token_type_hint": Secret(kind)})
 
 
-def read_revocation(reply: ControlResponse, data_center: Origin, username: str, token: Secret) -> None:
+def read_revocation(response: ControlResponse, data_center: Origin, username: str, token: Secret) -> None:
     """See to it that the token is gone, now or before.
 
     Raises:
-        LogoutError: it is not, as far as the reply tells.
+        LogoutError: it is not, as far as the response tells.
     """
-    if reply.status == 200:
+    if response.status == 200:
         return
-    error, description = _explanation(reply, [token])
+    error, description = _explanation(response, [token])
     if error != "invalid_token":  # which RFC 7009 takes for a success: there is nothing left to do
-        why = f"the platform answered {_said(error, description, reply)}"
+        why = f"the platform answered {_said(error, description, response)}"
         raise logout_error(
-            data_center, username, why, status=reply.status, error=error, error_description=description
+            data_center, username, why, status=response.status, error=error, error_description=description
         )
 
 
@@ -276,15 +278,15 @@ def logout_error(data_center: Origin, username: str, why: str, **details: Any) -
 # What all have in common
 
 
-def retry_after(reply: ControlResponse, local_time: float) -> float | None:
+def retry_after(response: ControlResponse, local_time: float) -> float | None:
     """Seconds to wait as `Retry-After` has it (RFC 9110, section 10.2.3), at most 60, or None."""
-    value = reply.headers.get("retry-after", "").strip()
+    value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), RETRY_AFTER_LIMIT)
     moment = _parsed_date(value)
     if moment is None:
         return None
-    date = _parsed_date(reply.headers.get("date"))
+    date = _parsed_date(response.headers.get("date"))
     return min(max(moment - (local_time if date is None else date), 0.0), RETRY_AFTER_LIMIT)
 
 
@@ -297,39 +299,39 @@ def _parsed_date(value: str | None) -> float | None:
         return None
 
 
-def _read_object(reply: ControlResponse) -> tuple[Document | None, str]:
-    """The JSON object in the reply; or None, and what is wrong."""
-    if is_encoded(reply.headers):
+def _read_object(response: ControlResponse) -> tuple[Document | None, str]:
+    """The JSON object in the response; or None, and what is wrong."""
+    if is_encoded(response.headers):
         return None, "has a Content-Encoding, which was not accepted"
-    if len(reply.body) > REPLY_LIMIT:
+    if len(response.body) > BODY_LIMIT:
         return None, "is larger than 1 MiB"
-    if reply.is_late:
+    if response.is_late:
         return None, "takes too long"
     try:
-        document = json.loads(reply.body, object_hook=Document)
+        document = json.loads(response.body, object_hook=Document)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
         return None, "is not JSON"
     return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
 
 
-def _explanation(reply: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
+def _explanation(response: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
     """`error` and `error_description` (RFC 6749, section 5.2), made safe to show."""
-    document, _ = _read_object(reply)
+    document, _ = _read_object(response)
     if not document:
         return None, None
     return _shown(document.get("error"), secrets), _shown(document.get("error_description"), secrets)
 
 
-def _said(error: str | None, description: str | None, reply: ControlResponse) -> str:
-    return f"{error} ({description})" if error and description else error or _described(reply)
+def _said(error: str | None, description: str | None, response: ControlResponse) -> str:
+    return f"{error} ({description})" if error and description else error or _described(response)
 
 
-def _described(reply: ControlResponse) -> str:
-    if reply.is_hidden:
-        return f"{reply.status}, which an event hook hides: it raises"
-    if 300 <= reply.status < 400:
-        return f"{reply.status}, a redirect, which is not followed with credentials"
-    return f"{reply.status} without an explanation that could be read"
+def _described(response: ControlResponse) -> str:
+    if response.is_hidden:
+        return f"{response.status}, which an event hook hides: it raises"
+    if 300 <= response.status < 400:
+        return f"{response.status}, a redirect, which is not followed with credentials"
+    return f"{response.status} without an explanation that could be read"
 
 
 def _shown(text: object, secrets: Iterable[Secret]) -> str | None:

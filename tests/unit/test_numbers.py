@@ -18,7 +18,7 @@ from tests import core
         ("MAX_ATTEMPTS", 3),  # rule 10
         ("RETRIED", {429, 502, 503, 504}),
         ("RETRY_AFTER_LIMIT", 60),
-        ("REPLY_LIMIT", 1024 * 1024),  # rule 12
+        ("BODY_LIMIT", 1024 * 1024),  # rule 12
         ("REFRESH_MARGIN", 300),  # rule 14
         ("REFRESH_PAUSE", 30),
         ("MAX_REPLAYS", 3),  # rule 15

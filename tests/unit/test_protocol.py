@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.core import (
-    REPLY_LIMIT,
+    BODY_LIMIT,
     Bearer,
     ControlBody,
     ControlResponse,
@@ -32,9 +32,9 @@ HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 def test_a_body_is_read_up_to_its_limit_and_one_chunk_more() -> None:
     body = ControlBody({})
-    assert body.take(b"x" * REPLY_LIMIT)
+    assert body.take(b"x" * BODY_LIMIT)
     assert not body.take(b"y")
-    assert body.response(200).body == b"x" * REPLY_LIMIT + b"y"
+    assert body.response(200).body == b"x" * BODY_LIMIT + b"y"
     assert not body.is_late
 
 
@@ -60,11 +60,11 @@ def test_a_body_without_end_is_read_no_further_than_needed() -> None:
     def chunks() -> Any:
         while True:
             taken.append(1)
-            yield b" " * (REPLY_LIMIT // 4)
+            yield b" " * (BODY_LIMIT // 4)
 
     body = ControlBody({})
     body.take_all(chunks())
-    assert len(body.response(200).body) == REPLY_LIMIT * 5 // 4
+    assert len(body.response(200).body) == BODY_LIMIT * 5 // 4
     assert len(taken) == 5
 
 
@@ -92,7 +92,7 @@ def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_reply_of_just_a_mebibyte_is_read() -> None:
     document = b'{"server_url": "https://eu2-cloud.acronis.com"}'
-    reply = ControlResponse(200, {}, document + b" " * (REPLY_LIMIT - len(document)))
+    reply = ControlResponse(200, {}, document + b" " * (BODY_LIMIT - len(document)))
     assert read_lookup(reply, HOME, "JohnSmith") == HOME
     assert read_lookup(found(), HOME, "JohnSmith") == HOME
 
