@@ -437,8 +437,9 @@ def now(account: Account) -> float:
 
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
-    for part in (account, account._cache, account._single_flight, account._source):
+    for part in (account, account._cache, account._single_flight):
         part._now = seconds
+    account._source = account._source._replace(now=seconds)
 
 
 def advance(account: Account, seconds: float) -> None:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from random import random
+from typing import NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
@@ -36,33 +37,17 @@ STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that anothe
 log = logging.getLogger("notary_auth")
 
 
-class TokenSource:
-    """Gets tokens for one account, and puts them into its cache.
+class TokenSource(NamedTuple):
+    """Gets tokens for one account, and puts them into its cache: what it works with, all of it the account's."""
 
-    Args:
-        now: the account's clock, in seconds.
-    """
-
-    def __init__(
-        self,
-        *,
-        credentials: Credentials,
-        lock: StateLock,
-        now: Callable[[], float],
-        cache: TokenCache,
-        data_center: DataCenter,
-        refusals: Refusals,
-        policy: UnauthorizedPolicy,
-        shared_tokens: SharedTokens,
-    ) -> None:
-        self._credentials = credentials
-        self._lock = lock
-        self._now = now
-        self._cache = cache
-        self._data_center = data_center
-        self._refusals = refusals
-        self._policy = policy
-        self._shared_tokens = shared_tokens
+    credentials: Credentials
+    lock: StateLock
+    now: Callable[[], float]  # seconds of the account's clock
+    cache: TokenCache
+    data_center: DataCenter
+    refusals: Refusals
+    policy: UnauthorizedPolicy
+    shared_tokens: SharedTokens
 
     def log_in(self, effort: Effort) -> Steps[None]:
         """Get a token.
@@ -71,13 +56,13 @@ class TokenSource:
             CredentialsRefused: the password is refused, now or before.
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
-        if self._shared_tokens.store is None and (
-            yield from self._refresh(NO_TRANSACTION, self._cache.refresh_token, effort)
+        if self.shared_tokens.store is None and (
+            yield from self._refresh(NO_TRANSACTION, self.cache.refresh_token, effort)
         ):
             return
-        password = yield from self._credentials.ask_password()
+        password = yield from self.credentials.ask_password()
         self._check_refusals(password)
-        transaction = yield from self._shared_tokens.begin(password)
+        transaction = yield from self.shared_tokens.begin(password)
         try:
             if (yield from self._consult_store(transaction, password, effort)):
                 yield from self._log_in_anew(transaction, password, effort)
@@ -87,7 +72,7 @@ class TokenSource:
 
     def _check_refusals(self, password: Secret, data_center: Origin | None = None) -> None:
         """Raise what is remembered of this password."""
-        refusal = self._refusals.find(password, self._now(), data_center)
+        refusal = self.refusals.find(password, self.now(), data_center)
         if refusal is not None:
             raise refusal.error.as_type(CredentialsRefused)
 
@@ -95,7 +80,7 @@ class TokenSource:
 
     def _consult_store(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[bool]:
         """Read the store, and acquire its lock. Returns whether this process has to log in."""
-        deadline = self._now() + effort.store_timeout
+        deadline = self.now() + effort.store_timeout
         pause, longest = STORE_LOCK_PAUSES
         while True:
             record = yield from transaction.read()
@@ -107,10 +92,10 @@ class TokenSource:
                 continue
             if effort.gives_way:
                 return False
-            if self._now() >= deadline:
+            if self.now() >= deadline:
                 if effort.store_timeout:
                     log.warning(
-                        "%r logs in without waiting for another process any longer", self._credentials.username
+                        "%r logs in without waiting for another process any longer", self.credentials.username
                     )
                 return True
             yield Sleep(pause * (0.5 + random() / 2))
@@ -122,9 +107,9 @@ class TokenSource:
         Raises:
             CredentialsRefused: the password was refused there.
         """
-        now = self._now()
+        now = self.now()
         if record.refusal is not None:
-            if self._refusals.accepts_stored:
+            if self.refusals.accepts_stored:
                 refusal = Refusal(password, record.data_center, record.refusal, now - record.age, is_final=True)
                 self._remember(refusal)
                 raise refusal.error.as_type(CredentialsRefused)
@@ -134,28 +119,28 @@ class TokenSource:
         token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
         if (
             now >= token.expires_at
-            or self._cache.was_rejected(token.authorization)
-            or self._cache.holds(token.authorization)
+            or self.cache.was_rejected(token.authorization)
+            or self.cache.holds(token.authorization)
         ):
             return False
         self._install(token, record.data_center, record.refresh_token, Event.FOUND)
-        log.debug("a token of %r was found in the store", self._credentials.username)
+        log.debug("a token of %r was found in the store", self.credentials.username)
         return True
 
     # From the platform
 
     def _log_in_anew(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
-        if self._shared_tokens.store is not None:  # without a store it was tried before the password was asked for
-            refresh_token = self._stored_refresh_token(transaction) or self._cache.refresh_token
+        if self.shared_tokens.store is not None:  # without a store it was tried before the password was asked for
+            refresh_token = self._stored_refresh_token(transaction) or self.cache.refresh_token
             if (yield from self._refresh(transaction, refresh_token, effort)):
                 return
-        known = None if self._data_center.is_lookup_due else self._data_center.current
-        data_center = known or (yield from self._data_center.discover(effort.attempts))
+        known = None if self.data_center.is_lookup_due else self.data_center.current
+        data_center = known or (yield from self.data_center.discover(effort.attempts))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None and known is not None:
             # The account may have moved since it was looked up, and its old data center does not know it any more.
-            data_center = yield from self._data_center.discover(effort.attempts)
+            data_center = yield from self.data_center.discover(effort.attempts)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
             refusal.is_final = True
@@ -166,31 +151,31 @@ class TokenSource:
         self, data_center: Origin, transaction: StoreTransaction, password: Secret, effort: Effort
     ) -> Steps[Refusal | None]:
         """Send the password grant. A refusal is returned, so that the caller can look up again first."""
-        known = self._refusals.find(password, self._now(), data_center)
+        known = self.refusals.find(password, self.now(), data_center)
         if known is not None:
             return known
         secrets = [password]
 
         def build() -> Steps[ControlRequest]:
-            code = yield from self._credentials.ask_code()
+            code = yield from self.credentials.ask_code()
             if code is not None:
                 secrets.append(code)
             # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
             # well.
             self._check_refusals(password, data_center)
             return protocol.login_request(
-                data_center, self._credentials.username, password, code, self._credentials.offline_access
+                data_center, self.credentials.username, password, code, self.credentials.offline_access
             )
 
-        self._data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(build, effort.attempts, self._now)
+        self.data_center.is_lookup_due = True
+        response, sent_at = yield from control.send(build, effort.attempts, self.now)
         try:
             grant = self._read(response, data_center, secrets)
         except CredentialsRefused as error:
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
             pause = f"for {REFUSAL_TTL / 60:.0f} minutes unless the password changes"
             message = f"{error} It will not be tried again {pause}."
-            refusal = Refusal(password, data_center, error.as_type(CredentialsRefused, message), self._now())
+            refusal = Refusal(password, data_center, error.as_type(CredentialsRefused, message), self.now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)
@@ -198,41 +183,41 @@ class TokenSource:
 
     def _refresh(self, transaction: StoreTransaction, refresh_token: Secret | None, effort: Effort) -> Steps[bool]:
         """Send the refresh grant. False: there is no refresh token, or it is not good any more."""
-        if refresh_token is None or not self._credentials.offline_access:
+        if refresh_token is None or not self.credentials.offline_access:
             return False
-        data_center = None if self._data_center.is_lookup_due else self._data_center.current
+        data_center = None if self.data_center.is_lookup_due else self.data_center.current
         if data_center is None:
-            data_center = yield from self._data_center.discover(effort.attempts)
+            data_center = yield from self.data_center.discover(effort.attempts)
         request = protocol.refresh_request(data_center, refresh_token)
-        self._data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(request, effort.attempts, self._now)
+        self.data_center.is_lookup_due = True
+        response, sent_at = yield from control.send(request, effort.attempts, self.now)
         try:
             grant = self._read(response, data_center, [refresh_token])
         except LoginError as error:
             if response.status in protocol.RETRIED:
                 raise
-            self._cache.spend(refresh_token)
-            self._data_center.is_lookup_due = False  # nor does the password grant need another
-            log.debug("the refresh token of %r is not used any more: %s", self._credentials.username, error)
+            self.cache.spend(refresh_token)
+            self.data_center.is_lookup_due = False  # nor does the password grant need another
+            log.debug("the refresh token of %r is not used any more: %s", self.credentials.username, error)
             if transaction.record is not None and transaction.record.refresh_token == refresh_token:
                 yield from transaction.delete()  # or each process would try it while the password does not help
             return False
         if grant.refresh_token is None:  # this one stays valid
             grant = grant._replace(refresh_token=refresh_token)
         elif grant.refresh_token != refresh_token:
-            self._cache.spend(refresh_token)
+            self.cache.spend(refresh_token)
         self._use(grant, data_center, sent_at, transaction, "refreshed the token of %r at %s, good for %s")
         return True
 
     def _read(self, response: ControlResponse, data_center: Origin, secrets: list[Secret]) -> protocol.Grant:
-        username, offline_access = self._credentials.username, self._credentials.offline_access
+        username, offline_access = self.credentials.username, self.credentials.offline_access
         return protocol.read_login(
             response, data_center, username, secrets, time.time(), offline_access=offline_access
         )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:
         stored = None if transaction.record is None else transaction.record.refresh_token
-        return None if self._cache.was_spent(stored) else stored
+        return None if self.cache.was_spent(stored) else stored
 
     # What has come of it
 
@@ -248,21 +233,21 @@ class TokenSource:
         # A process that asks for no refresh token leaves that of another process in the record.
         refresh_token = grant.refresh_token or self._stored_refresh_token(transaction)
         transaction.publish(
-            SharedRecord(data_center, grant.authorization, grant.lifetime, self._now() - sent_at, refresh_token)
+            SharedRecord(data_center, grant.authorization, grant.lifetime, self.now() - sent_at, refresh_token)
         )
         token = Token.issued(grant.authorization, data_center, sent_at, grant.lifetime)
         self._install(token, data_center, grant.refresh_token, Event.GRANTED)
         lifetime = "an unknown time" if grant.lifetime is None else f"{grant.lifetime:.0f} s"
-        log.info(message, self._credentials.username, data_center, lifetime)
+        log.info(message, self.credentials.username, data_center, lifetime)
 
     def _install(self, token: Token, data_center: Origin, refresh_token: Secret | None, event: Event) -> None:
-        with self._lock():
-            self._cache.current = token
-            self._cache.refresh_token = refresh_token or self._cache.refresh_token
-            self._policy.on(event, self._now())
-            self._data_center.confirm(data_center)
-            self._refusals.clear()
+        with self.lock():
+            self.cache.current = token
+            self.cache.refresh_token = refresh_token or self.cache.refresh_token
+            self.policy.on(event, self.now())
+            self.data_center.confirm(data_center)
+            self.refusals.clear()
 
     def _remember(self, refusal: Refusal) -> None:
-        with self._lock():
-            self._refusals.add(refusal, self._now())
+        with self.lock():
+            self.refusals.add(refusal, self.now())
