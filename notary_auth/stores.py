@@ -20,13 +20,13 @@ import re
 import secrets
 import stat
 import tempfile
-import threading
 import time
-from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from ._core.state_lock import StateLock
 from ._core.token import clock
 from ._core.token_store import StoreLock, TokenStore
 from ._extras import needs_extra
@@ -54,7 +54,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._records: dict[str, tuple[bytes, float]] = {}
         self._leases: dict[str, tuple[object, float]] = {}
-        self._guards: dict[int, AbstractContextManager[bool]] = {}
+        self._guard = StateLock()
 
     def load(self, name: str) -> tuple[bytes, float] | None:
         record, end = self._records.get(name, (b"", 0.0))
@@ -70,12 +70,6 @@ class MemoryStore:
     def lock(self, name: str, seconds: float) -> StoreLock:
         return _MemoryLock(self, name, seconds)
 
-    @property
-    def _guard(self) -> AbstractContextManager[bool]:
-        """By process, since a forked child must not wait for a thread that stayed behind in its parent."""
-        pid = os.getpid()
-        return self._guards.get(pid) or self._guards.setdefault(pid, threading.RLock())
-
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
 
@@ -90,7 +84,7 @@ class _MemoryLock:
         self._seconds = seconds
 
     def acquire(self) -> bool:
-        with self._store._guard:
+        with self._store._guard():
             _, end = self._store._leases.get(self._name, (None, 0.0))
             if clock() < end:
                 return False
@@ -98,7 +92,7 @@ class _MemoryLock:
             return True
 
     def release(self) -> None:
-        with self._store._guard:
+        with self._store._guard():
             if self._store._leases.get(self._name, (None, 0.0))[0] is self:
                 del self._store._leases[self._name]
 
@@ -309,14 +303,10 @@ class RedisStore:
         return _RedisStoreLock(self._client, f"{self._prefix}{name}:lock", seconds)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _redis_store, (type(self), self._source, self._prefix)
+        return partial(type(self), self._source, prefix=self._prefix), ()
 
     def __repr__(self) -> str:  # a URL may have a password in it
         return f"{type(self).__name__}(prefix={self._prefix!r})"
-
-
-def _redis_store(kind: type[RedisStore], source: str | Redis, prefix: str) -> RedisStore:
-    return kind(source, prefix=prefix)
 
 
 def _check_client(client: Any) -> None:

@@ -787,7 +787,7 @@ def leases_of(store: MemoryStore) -> int:
 
 def guard_of(store: MemoryStore) -> AbstractContextManager[bool]:
     """What a MemoryStore holds while it hands out a lock."""
-    return store._guard
+    return store._guard()
 
 
 def let_anybody_release(patch: Patch) -> None:

@@ -1,4 +1,4 @@
-"""The one lock that guards an account's state."""
+"""The one lock that guards a state, an account's for one."""
 
 import os
 from contextlib import AbstractContextManager
@@ -6,7 +6,7 @@ from threading import RLock
 
 
 class StateLock:
-    """The lock of an account's state: ``with lock():``. Never held over a step or a log call.
+    """The lock of a state: ``with lock():``. Never held over a step or a log call.
 
     It is reentrant, since the garbage collector may close a generator, and so end a login, in the middle of
     anything. There is one for each process id: after a fork, another thread of the parent may hold the parent's
