@@ -336,19 +336,20 @@ class _RedisStoreLock:
     def __init__(self, client: Redis, key: str, seconds: float) -> None:
         # Not bound to a thread: it is released in another than it was acquired in.
         self._lock = client.lock(key, timeout=seconds, thread_local=False)
-        self._token = secrets.token_hex(16)
+        self._client = client
+        self._key = key
+        self._token = secrets.token_hex(16).encode()
 
     def acquire(self) -> bool:
-        if self._lock.acquire(blocking=False, token=self._token):
-            return True
         # It is ours all the same if the answer got lost, and the client has asked a second time.
-        self._lock.local.token = self._token.encode()
-        return bool(self._lock.owned())
+        return bool(self._lock.acquire(blocking=False, token=self._token)) or (
+            self._client.get(self._key) == self._token
+        )
 
     def release(self) -> None:
         from redis.exceptions import LockError
 
         try:
-            self._lock.release()
+            self._lock.do_release(self._token)
         except LockError:  # it has lapsed
             pass
