@@ -2,7 +2,7 @@
 
 Neither client is imported here; each adapter brings its module along (`_library`). httpx hands an auth object the
 request and sends what its flow yields. An asynchronous generator has no `yield from`: so one plain generator
-yields *actions* (requests for the client to send, and all else to be done), and two short loops around it do
+yields what is to be done (requests for the client to send, and all else), and two short loops around it do
 them.
 """
 
@@ -25,7 +25,7 @@ from .drivers import aperform, perform
 from .httpx_control import OneShot, OneShotAsync, OneShotSync, ReadControl, read_control, to_client_request
 
 Result = TypeVar("Result")
-Actions = Generator[Any, Any, Result]
+Flow = Generator[Any, Any, Result]
 
 
 class _Exchange:
@@ -82,18 +82,18 @@ class HttpxAuth(Adapter):
         else:
             response = None
         exchange = _Exchange(request, OneShotSync, self._library.ByteStream)
-        actions = self._flow(exchange, response)
+        flow = self._flow(exchange, response)
         try:
             result = None
             while True:
                 try:
-                    action = actions.send(result)
+                    action = flow.send(result)
                 except StopIteration:
                     return
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else self._do(action, exchange)
         finally:
-            actions.close()
+            flow.close()
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         if self._sign_from_cache(request):
@@ -103,18 +103,18 @@ class HttpxAuth(Adapter):
         else:
             response = None
         exchange = _Exchange(request, OneShotAsync, self._library.ByteStream)
-        actions = self._flow(exchange, response)
+        flow = self._flow(exchange, response)
         try:
             result = None
             while True:
                 try:
-                    action = actions.send(result)
+                    action = flow.send(result)
                 except StopIteration:
                     return
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else await self._ado(action, exchange)
         finally:
-            actions.close()
+            flow.close()
 
     def _do(self, action: Any, exchange: _Exchange) -> Any:
         """Do what is not for the client to send."""
@@ -140,34 +140,34 @@ class HttpxAuth(Adapter):
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         _check_client(client, self._library.Client)
-        exchange, actions = self._log_out(client, OneShotSync)
+        exchange, flow = self._log_out(client, OneShotSync)
 
         def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
                 return client.send(action, auth=None, stream=True, follow_redirects=False)
             return self._do(action, exchange)
 
-        self._run(actions, do)
+        self._run(flow, do)
 
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
         _check_client(client, self._library.AsyncClient)
-        exchange, actions = self._log_out(client, OneShotAsync)
+        exchange, flow = self._log_out(client, OneShotAsync)
 
         async def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
                 return await client.send(action, auth=None, stream=True, follow_redirects=False)
             return await self._ado(action, exchange)
 
-        await self._arun(actions, do)
+        await self._arun(flow, do)
 
-    def _log_out(self, client: Any, body_type: type[OneShot]) -> tuple[_Exchange, Actions[None]]:
+    def _log_out(self, client: Any, body_type: type[OneShot]) -> tuple[_Exchange, Flow[None]]:
         def refuse_repeat(_: Steps[Any]) -> NoReturn:
             raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
 
         request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
         exchange = _Exchange(request, body_type, self._library.ByteStream)
-        return exchange, self._actions(self._account.log_out(), exchange, refuse_repeat)
+        return exchange, self._as_flow(self._account.log_out(), exchange, refuse_repeat)
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -182,14 +182,14 @@ class HttpxAuth(Adapter):
             _apply(signature, request)
         return signature is not None
 
-    def _flow(self, exchange: _Exchange, response: Any) -> Actions[None]:
+    def _flow(self, exchange: _Exchange, response: Any) -> Flow[None]:
         """Sign a request and send it; or, with a `response` of 401, send it again if that helps."""
         if response is None:
             steps: Steps[Any] = self._account.sign(str(exchange.request.url))
         else:
             steps = self._account.reauthorize(exchange.receive(response, 0))
         for replays in count(0 if response is None else 1):
-            signature = yield from self._actions(steps, exchange, partial(self._refuse_repeat, exchange.request))
+            signature = yield from self._as_flow(steps, exchange, partial(self._refuse_repeat, exchange.request))
             if signature is None:
                 return
             _apply(signature, exchange.request)
@@ -198,9 +198,9 @@ class HttpxAuth(Adapter):
                 return
             steps = self._account.reauthorize(received)
 
-    def _actions(
+    def _as_flow(
         self, steps: Steps[Result], exchange: _Exchange, refuse_repeat: Callable[[Steps[Any]], NoReturn]
-    ) -> Actions[Result]:
+    ) -> Flow[Result]:
         """Steps in httpx's terms: control requests to send, responses to read, and what `perform` does."""
         result: Any = None
         failure: Exception | None = None
@@ -225,7 +225,7 @@ class HttpxAuth(Adapter):
 
     def _send_control(
         self, request: ControlRequest, exchange: _Exchange, steps: Steps[Any], refuse: Callable[[], NoReturn]
-    ) -> Actions[ControlResponse]:
+    ) -> Flow[ControlResponse]:
         control = to_client_request(self._control_type, request, exchange.request, exchange.body_type, refuse)
         trace = control.extensions["trace"]  # which a hook may replace
         try:
