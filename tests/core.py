@@ -50,7 +50,7 @@ from notary_auth._core import single_flight as single_flight_module
 from notary_auth._core import token as token_module
 from notary_auth._core import token_cache as cache_module
 from notary_auth._core.account import MAX_REPLAYS, arguments_of, has_tokens
-from notary_auth._core.caller import Caller, current_caller, led_logins
+from notary_auth._core.caller import Caller, Login, current_caller, led_logins
 from notary_auth._core.control import MAX_ATTEMPTS
 from notary_auth._core.credentials import check_credentials
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
@@ -63,7 +63,6 @@ from notary_auth._core.single_flight import (
     LEADER_TIMEOUT,
     LIVENESS_INTERVAL,
     MAX_LOST_LEADERS,
-    Login,
     SingleFlight,
 )
 from notary_auth._core.state_lock import StateLock

@@ -1,14 +1,15 @@
-"""Who asks: a thread and, under an event loop, the loop; and what runs on a leader's behalf."""
+"""Who asks: a thread and, under an event loop, the loop; the logins they lead; and what runs on their behalf."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from .single_flight import Login
+from notary_auth.errors import NotaryAuthError
 
 
 class Caller(NamedTuple):
@@ -22,6 +23,58 @@ class Caller(NamedTuple):
         """Whether it is certain that this caller never goes on."""
         is_closed = getattr(self.loop, "is_closed", None)  # trio ends no loop with a task still in it
         return not self.thread.is_alive() or (is_closed is not None and bool(is_closed()))
+
+
+class Waker(Protocol):
+    """What wakes those who wait in one place. `wake` may be called from any thread."""
+
+    def wake(self) -> None: ...
+
+
+AnyWaker = TypeVar("AnyWaker", bound=Waker)
+
+
+class Login:
+    """A login under way: a discovery, a login, a refresh or a logout that one caller leads.
+
+    It keeps the wakers to be called when it is over, one for each place (a loop, or all threads) that waits.
+    It is over when it has finished with or without an error of ours, or was lost without either.
+    """
+
+    __slots__ = ("_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
+
+    def __init__(self, leader: Caller) -> None:
+        self.leader = leader
+        self.pid = os.getpid()
+        self.is_over = False
+        self.is_lost = False
+        self.error: NotaryAuthError | None = None  # what the leader shares with those who wait
+        self._wakers: dict[Hashable, Waker] = {}
+        self._lock = threading.RLock()
+
+    def waker(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
+        """The waker that all who wait in `place` share; None if there is nothing to wait for any more."""
+        with self._lock:
+            waker: Any = self._wakers.get(place)
+            if waker is None:
+                waker = self._wakers[place] = make()
+            # Look last: the garbage collector may have ended the login in this thread in between.
+            return None if self.is_over else waker
+
+    def end(self, error: NotaryAuthError | None, is_lost: bool) -> None:
+        """End it, and wake all who wait for it. The second time, this does nothing."""
+        with self._lock:
+            if self.is_over:
+                return
+            self.error = error
+            self.is_lost = is_lost
+            self.is_over = True
+            wakers, self._wakers = self._wakers, {}
+        for waker in wakers.values():
+            try:
+                waker.wake()
+            except RuntimeError:  # that loop is closed, so nobody waits there
+                pass
 
 
 #: The logins that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child

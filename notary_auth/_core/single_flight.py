@@ -5,21 +5,18 @@ asyncio tasks on any loop, trio tasks. A leader that fails with an error of ours
 waited. One that ends without (it was cancelled, or could not reach the platform) is *lost*, and the next waiter
 takes the lead.
 
-Nothing here does I/O or blocks for longer than it takes to set a variable. How a caller waits is the driver's: a
-login only keeps the wakers that it calls when it is over, one for each place (a loop, or all threads) that waits.
+Nothing here does I/O or blocks for longer than it takes to set a variable. How a caller waits is the driver's.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Hashable
-from threading import RLock
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
 
 from notary_auth.errors import NotaryAuthError
 
-from .caller import Caller, current_caller, led_logins
+from .caller import Login, current_caller, led_logins
 from .state_lock import StateLock
 from .steps import Steps, WaitForLogin
 
@@ -28,57 +25,6 @@ LIVENESS_INTERVAL = 5.0  # seconds after which a waiter looks whether the leader
 MAX_LOST_LEADERS = 2  # lost leaders after which a caller gives up
 
 log = logging.getLogger("notary_auth")
-
-
-class Waker(Protocol):
-    """What wakes those who wait in one place. `wake` may be called from any thread."""
-
-    def wake(self) -> None: ...
-
-
-AnyWaker = TypeVar("AnyWaker", bound=Waker)
-
-
-class Login:
-    """A login under way: a discovery, a login, a refresh or a logout that one caller leads.
-
-    It is over when it has finished with or without an error of ours, or was lost without either.
-    """
-
-    __slots__ = ("_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
-
-    def __init__(self, leader: Caller) -> None:
-        self.leader = leader
-        self.pid = os.getpid()
-        self.is_over = False
-        self.is_lost = False
-        self.error: NotaryAuthError | None = None  # what the leader shares with those who wait
-        self._wakers: dict[Hashable, Waker] = {}
-        self._lock = RLock()
-
-    def waker(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
-        """The waker that all who wait in `place` share; None if there is nothing to wait for any more."""
-        with self._lock:
-            waker: Any = self._wakers.get(place)
-            if waker is None:
-                waker = self._wakers[place] = make()
-            # Look last: the garbage collector may have ended the login in this thread in between.
-            return None if self.is_over else waker
-
-    def end(self, error: NotaryAuthError | None, is_lost: bool) -> None:
-        """End it, and wake all who wait for it. The second time, this does nothing."""
-        with self._lock:
-            if self.is_over:
-                return
-            self.error = error
-            self.is_lost = is_lost
-            self.is_over = True
-            wakers, self._wakers = self._wakers, {}
-        for waker in wakers.values():
-            try:
-                waker.wake()
-            except RuntimeError:  # that loop is closed, so nobody waits there
-                pass
 
 
 class SingleFlight:

@@ -6,12 +6,11 @@ annotation that is a string, so there are no postponed ones here.
 """
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from notary_auth._wire.messages import ControlRequest
 
-if TYPE_CHECKING:
-    from .single_flight import Login
+from .caller import Login
 
 Result = TypeVar("Result")
 
@@ -74,7 +73,7 @@ class WaitForLogin:
 
     __slots__ = __match_args__ = ("login", "seconds")
 
-    def __init__(self, login: "Login", seconds: float) -> None:
+    def __init__(self, login: Login, seconds: float) -> None:
         self.login = login
         self.seconds = seconds
 
