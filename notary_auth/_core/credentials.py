@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth._wire.origin import Origin
@@ -59,7 +59,9 @@ def _outcome(source: Callable[[], str]) -> Secret | Exception:
         return error
 
 
-def check_credentials(username: Any, password: Any, totp: Any, offline_access: Any) -> Credentials:
+def check_credentials(
+    username: str, password: str | Callable[[], str], totp: Callable[[], str] | None, offline_access: bool
+) -> Credentials:
     """The credentials of an account.
 
     Raises:
