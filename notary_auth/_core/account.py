@@ -225,8 +225,8 @@ class Account:
                 return
             try:
                 can_wait = yield from self._single_flight.wait(login)
-            except NotaryAuthError:  # after a minute: its leader never ends
-                can_wait = False
+            except NotaryAuthError:  # after a minute: its leader never ends, and counts as lost by now
+                continue
             if not can_wait:
                 yield from attempt()
                 return

@@ -67,7 +67,7 @@ class TokenSource(NamedTuple):
             if (yield from self._consult_store(transaction, password, effort)):
                 yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
-        finally:  # also after an error: a refusal may have been published
+        finally:
             transaction.finish_in_background()
 
     def _check_refusals(self, password: Secret, data_center: Origin | None = None) -> None:
@@ -145,6 +145,7 @@ class TokenSource(NamedTuple):
         if refusal is not None:
             refusal.is_final = True
             transaction.publish(SharedRecord(data_center, refusal=refusal.error))
+            yield from transaction.commit()  # before anybody is told of it
             raise refusal.error.as_type(CredentialsRefused)
 
     def _log_in_at(

@@ -10,14 +10,20 @@ import pytest
 from notary_auth import CredentialsRefused, LogoutError
 from tests.core import (
     HOME,
+    LEADER_TIMEOUT,
     SendControl,
+    WaitForLogin,
+    answered,
     begin,
     begin_log_out,
+    clock_of,
     complete,
     found,
     granted,
     is_logged_in,
     log_out,
+    logged_in,
+    make_token_expired,
     new_account,
     refused,
     reply,
@@ -155,3 +161,48 @@ def test_a_logout_leaves_a_refusal_in_the_store(processes: Processes) -> None:
         complete(processes.account(password="wrong"), found(), refused())
     assert log_out(processes.account(password="wrong")).sent == []
     assert len(processes.store.records) == 1
+
+
+def test_a_logout_that_cannot_wait_for_a_login_logs_out_at_once() -> None:
+    account = logged_in()
+    make_token_expired(account)
+    login = begin(account)
+    logout = begin_log_out(account)
+    assert isinstance(logout.step, WaitForLogin)
+    logout.send(False)
+    logout.go_on(reply(200, {}))
+    assert [form_of(sent)["token"] for sent in logout.sent] == ["token-1"]
+    login.close()
+
+
+def test_a_logout_waits_for_a_login_that_never_ends_for_a_minute() -> None:
+    account = logged_in()
+    make_token_expired(account)
+    login = begin(account)
+    logout = begin_log_out(account)
+    clock_of(account).advance(LEADER_TIMEOUT)
+    logout.send(True)
+    logout.go_on(reply(200, {}))
+    assert [form_of(sent)["token"] for sent in logout.sent] == ["token-1"]
+    login.close()
+
+
+def test_rule_7_the_error_of_a_logout_is_not_shared_with_those_who_want_a_token() -> None:
+    account = logged_in()
+    logout = begin_log_out(account)
+    waiting = begin(account)
+    assert isinstance(waiting.step, WaitForLogin)
+    logout.send(reply(500, b""))
+    assert isinstance(logout.error, LogoutError)
+    waiting.send(True)
+    assert waiting.go_on(granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_there_is_something_to_revoke_while_there_is_a_token_of_either_kind() -> None:
+    account = logged_in()
+    assert is_logged_in(account)
+    account = new_account(**OFFLINE)
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    clock_of(account).advance(900)
+    complete(account, answer=answered(401, "token-1", can_replay=False))
+    assert is_logged_in(account), "the refresh token is left"

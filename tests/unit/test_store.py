@@ -682,3 +682,27 @@ def test_rule_7_an_error_thrown_into_a_login_is_shared_also_with_a_store(process
         leader.throw(LoginError("repeated"))
     assert waiting.step.login.is_over
     assert not waiting.step.login.is_lost
+
+
+def test_rule_b_a_refusal_is_in_the_store_before_anybody_is_told_of_it(processes: Processes) -> None:
+    conversation = begin(processes.account(password="wrong"))
+    conversation.perform_calls()
+    conversation.send(found())
+    conversation.send(refused())
+    assert isinstance(conversation.step, Call)
+    assert processes.store.records == {}
+    conversation.perform_calls()
+    assert isinstance(conversation.error, CredentialsRefused)
+    assert len(processes.store.records) == 1
+
+
+def test_rule_9_a_refusal_from_the_store_is_remembered_and_not_read_again(processes: Processes) -> None:
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(password="wrong"), found(), refused())
+    account = processes.account(password="wrong")
+    with pytest.raises(CredentialsRefused):
+        complete(account)
+    del processes.store.asked[:]
+    with pytest.raises(CredentialsRefused):
+        complete(account)
+    assert processes.store.asked == []

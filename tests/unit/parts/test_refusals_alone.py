@@ -52,3 +52,10 @@ def test_rule_9_after_forget_no_stored_refusal_is_accepted_until_the_next_login(
 def test_rule_18_a_refusal_keeps_no_password() -> None:
     refusal = Refusal(Secret("geheim"), AT_HOME, ERROR, 0.0)
     assert "geheim" not in repr([getattr(refusal, name) for name in refusal.__slots__])
+
+
+def test_rule_9_a_refusal_after_forget_makes_stored_ones_accepted_again() -> None:
+    remembered = Refusals()
+    remembered.forget()
+    remembered.add(Refusal(Secret("wrong"), AT_HOME, ERROR, 0.0), 0.0)
+    assert remembered.accepts_stored
