@@ -483,6 +483,15 @@ class Unseekable(io.BytesIO):
         raise io.UnsupportedOperation("seek")
 
 
+class ForwardsOnly(io.BytesIO):
+    """A stream that can skip, and never go back: httpx would send nothing of it, and no error."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if whence or offset < self.tell():
+            raise io.UnsupportedOperation("seek")
+        return super().seek(offset)
+
+
 class WithoutPosition:
     """A file-like object as pipes and sockets are: it can be read, and that is all."""
 
@@ -510,6 +519,10 @@ def _unseekable_part(client: Client) -> dict[str, Any]:
     return {"files": {"file": ("a.txt", Unseekable(b"content"))}}
 
 
+def _part_that_goes_forwards_only(client: Client) -> dict[str, Any]:
+    return {"files": {"file": ("a.txt", ForwardsOnly(b"content"))}}
+
+
 SYNC_ONLY = (_file, _unseekable, _without_position)
 
 
@@ -524,7 +537,17 @@ def test_rule_16_a_body_that_can_be_sent_again_is(client: Client, notary: Sandbo
     assert client.get(f"{files}/{file_id}/download", auth).content == b"content"
 
 
-@pytest.mark.parametrize("body", [_generator, _file, _unseekable, _without_position, _unseekable_part])
+@pytest.mark.parametrize(
+    "body",
+    [
+        _generator,
+        _file,
+        _unseekable,
+        _without_position,
+        _unseekable_part,
+        _part_that_goes_forwards_only,
+    ],
+)
 def test_rule_16_a_body_that_cannot_be_sent_again_is_not(
     client: Client, notary: Sandbox, files: str, body: Body
 ) -> None:
@@ -532,7 +555,7 @@ def test_rule_16_a_body_that_cannot_be_sent_again_is_not(
         pytest.skip("httpx's asynchronous clients do not take a synchronous file as content=")
     if client not in HTTPX and body is _file:
         pytest.skip("requests and niquests go back to where a file began")
-    if client not in HTTPX and body is _unseekable_part:
+    if client not in HTTPX and body in (_unseekable_part, _part_that_goes_forwards_only):
         pytest.skip("requests and niquests read the files of a form into memory, and can send them again")
     auth = client.auth(notary)
     client.get(files, auth)
