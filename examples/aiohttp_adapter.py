@@ -108,7 +108,7 @@ async def _send_control(session: aiohttp.ClientSession, request: ControlRequest)
         timeout=TIMEOUT,
     ) as response:
         body = ControlBody(response.headers)
-        if body.is_read:
+        if body.is_readable:
             async for chunk in response.content.iter_chunked(16 * 1024):
                 goes_on = body.take(chunk)
                 del chunk  # no traceback with locals is to show the token in it

@@ -33,7 +33,7 @@ class ReadControl:
 
     async def aread(self, network_error: Errors) -> None:
         response = self.response
-        if not self.body.is_read:
+        if not self.body.is_readable:
             await response.aclose()
             return
         chunks = response.aiter_raw()

@@ -266,7 +266,7 @@ class RequestsAuth(SessionAuth):
 
 
 async def _read(response: Any, body: ControlBody) -> None:
-    if not body.is_read:
+    if not body.is_readable:
         return
     chunks = await settled(response.iter_content(CHUNK_SIZE))
     if not hasattr(chunks, "__aiter__"):

@@ -1,4 +1,6 @@
-"""What a 401 from the account's data center means (rule 15): a table, and nothing else decides it.
+"""What a 401 from the account's data center means for the token (rule 15): a table decides it.
+
+Whether the request can be sent again, and how often, is decided in `Account.reauthorize`.
 
 A 401 is about the token that the request carried, or about the request. A token that is not the current one any
 more, or has expired on its way, says nothing about the request: it is replayed. A current one is replaced. If the

@@ -56,14 +56,14 @@ class ControlBody:
         seconds: that reading it may take.
     """
 
-    __slots__ = ("_bytes", "_deadline", "_headers", "is_late", "is_read")
+    __slots__ = ("_bytes", "_deadline", "_headers", "is_late", "is_readable")
 
     def __init__(self, headers: Mapping[str, str], seconds: float = inf) -> None:
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._bytes = bytearray()
         self._deadline = time.monotonic() + seconds
         self.is_late = False
-        self.is_read = not is_encoded(self._headers)  # whether it is to be read
+        self.is_readable = not is_encoded(self._headers)  # whether it is not encoded, and so may be read
 
     def take(self, chunk: bytes) -> bool:
         """Add a chunk. Returns whether there may be another."""
@@ -73,7 +73,7 @@ class ControlBody:
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
         """Add chunks until there need not be another; none of an encoded body."""
-        if self.is_read:
+        if self.is_readable:
             all(map(self.take, chunks))  # don't bind chunks to locals: they would show up in tracebacks
 
     def response(self, status: int) -> "ControlResponse":

@@ -71,7 +71,7 @@ def test_a_body_without_end_is_read_no_further_than_needed() -> None:
 def test_an_encoded_body_is_not_read() -> None:
     body = ControlBody({"Content-Encoding": "br"})
     body.take_all(iter(lambda: b"x", b""))
-    assert not body.is_read
+    assert not body.is_readable
     assert body.response(200) == ControlResponse(200, {"content-encoding": "br"}, b"")
 
 
