@@ -1,8 +1,8 @@
 """The steps that the core asks an adapter to do, and what it sends back for each. Data only.
 
-`Account.sign`, `reauthorize` and `log_out` are generators of steps. These are classes by hand and a few named
-tuples, to be imported fast: `dataclasses` alone would cost requests' users 10 ms, and a named tuple compiles each
-annotation that is a string, so there are no postponed ones here.
+`Account.sign`, `reauthorize` and `log_out` are generators of steps. These are named tuples, to be imported fast:
+`dataclasses` alone would cost requests' users 10 ms. A named tuple compiles each annotation that is a string, so
+there are no postponed ones here.
 """
 
 from collections.abc import Callable, Generator
@@ -56,47 +56,35 @@ class Received(NamedTuple):
         return f"<Received {self.status} from {self.url.partition('?')[0]}>"
 
 
-class SendControl:
+class SendControl(NamedTuple):
     """Send this control request with the user's client. Send back its `ControlResponse`."""
 
-    __slots__ = __match_args__ = ("request",)
-
-    def __init__(self, request: ControlRequest) -> None:
-        self.request = request
+    request: ControlRequest
 
 
-class WaitForLogin:
+class WaitForLogin(NamedTuple):
     """Wait until another caller's login is over, `seconds` at most: a thread blocks, a task awaits.
 
     Send back whether waiting was possible: it is not where the leader needs this very thread or task to go on.
     """
 
-    __slots__ = __match_args__ = ("login", "seconds")
-
-    def __init__(self, login: Login, seconds: float) -> None:
-        self.login = login
-        self.seconds = seconds
+    login: Login
+    seconds: float
 
 
-class Sleep:
+class Sleep(NamedTuple):
     """Wait so many seconds. Send back nothing."""
 
-    __slots__ = __match_args__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    seconds: float
 
 
-class Call:
+class Call(NamedTuple):
     """Run something that may block, off the event loop where there is one. Send back its result.
 
     It raises nothing but what ends a program (KeyboardInterrupt and the like).
     """
 
-    __slots__ = __match_args__ = ("function",)
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self.function = function
+    function: Callable[[], Any]
 
 
 class Drain:

@@ -12,16 +12,13 @@ BODY_LIMIT = 1024 * 1024  # bytes
 CHUNK_SIZE = 16
 
 
-class ControlRequest:
+class ControlRequest(NamedTuple):
     """A control call: what notary-auth itself asks the platform."""
 
-    __slots__ = ("body", "headers", "method", "url")
-
-    def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.body = body
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
 
     def __repr__(self) -> str:  # the body has the password in it, the query the user's name
         return f"<ControlRequest {self.method} {self.url.partition('?')[0]}>"
