@@ -27,4 +27,4 @@ class NotaryAuth(HttpxAuth, httpx.Auth):
     _errors = client_errors(httpx.HTTPError, globals())
     _network_error = httpx.RequestError
     _library: ClassVar[Any] = httpx
-    _control_type = control_type(httpx.Request)
+    _control_type = control_type(httpx)

@@ -32,4 +32,4 @@ class NotaryAuth(HttpxAuth, httpx2.Auth):
     _errors = client_errors(httpx2.HTTPError, globals())
     _network_error = httpx2.RequestError
     _library: ClassVar[Any] = httpx2
-    _control_type = control_type(httpx2.Request)
+    _control_type = control_type(httpx2)

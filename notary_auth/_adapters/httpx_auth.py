@@ -22,7 +22,7 @@ from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
 from .drivers import aperform, perform
-from .httpx_control import OneShot, OneShotAsync, OneShotSync, ReadControl, read_control, to_client_request
+from .httpx_control import ReadControl, read_control, to_client_request
 
 Result = TypeVar("Result")
 Flow = Generator[Any, Any, Result]
@@ -31,10 +31,10 @@ Flow = Generator[Any, Any, Result]
 class _Exchange:
     """A user's request under way: what its control requests are sent with, and left out of its history."""
 
-    def __init__(self, request: Any, body_type: type[OneShot], byte_stream: type) -> None:
+    def __init__(self, request: Any, is_async: bool, byte_stream: type) -> None:
         self.request = request  # the user's own, as it was sent last
         self.response: Any = None  # to that, if there is one
-        self.body_type = body_type
+        self.is_async = is_async
         self.control_responses: list[Any] = []
         self._byte_stream = byte_stream
 
@@ -81,7 +81,7 @@ class HttpxAuth(Adapter):
                 return
         else:
             response = None
-        exchange = _Exchange(request, OneShotSync, self._library.ByteStream)
+        exchange = _Exchange(request, False, self._library.ByteStream)
         flow = self._flow(exchange, response)
         try:
             result = None
@@ -102,7 +102,7 @@ class HttpxAuth(Adapter):
                 return
         else:
             response = None
-        exchange = _Exchange(request, OneShotAsync, self._library.ByteStream)
+        exchange = _Exchange(request, True, self._library.ByteStream)
         flow = self._flow(exchange, response)
         try:
             result = None
@@ -140,7 +140,7 @@ class HttpxAuth(Adapter):
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         _check_client(client, self._library.Client)
-        exchange, flow = self._log_out(client, OneShotSync)
+        exchange, flow = self._log_out(client, False)
 
         def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
@@ -152,7 +152,7 @@ class HttpxAuth(Adapter):
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
         _check_client(client, self._library.AsyncClient)
-        exchange, flow = self._log_out(client, OneShotAsync)
+        exchange, flow = self._log_out(client, True)
 
         async def do(action: Any) -> Any:
             if isinstance(action, self._library.Request):
@@ -161,12 +161,12 @@ class HttpxAuth(Adapter):
 
         await self._arun(flow, do)
 
-    def _log_out(self, client: Any, body_type: type[OneShot]) -> tuple[_Exchange, Flow[None]]:
+    def _log_out(self, client: Any, is_async: bool) -> tuple[_Exchange, Flow[None]]:
         def refuse_repeat(_: Steps[Any]) -> NoReturn:
             raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
 
         request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
-        exchange = _Exchange(request, body_type, self._library.ByteStream)
+        exchange = _Exchange(request, is_async, self._library.ByteStream)
         return exchange, self._as_flow(self._account.log_out(), exchange, refuse_repeat)
 
     def _sign_from_cache(self, request: Any) -> bool:
@@ -226,8 +226,9 @@ class HttpxAuth(Adapter):
     def _send_control(
         self, request: ControlRequest, exchange: _Exchange, steps: Steps[Any], refuse: Callable[[], NoReturn]
     ) -> Flow[ControlResponse]:
-        control = to_client_request(self._control_type, request, exchange.request, exchange.body_type, refuse)
-        trace = control.extensions["trace"]  # which a hook may replace
+        control, trace = to_client_request(
+            self._control_type, request, exchange.request, exchange.is_async, refuse
+        )
         try:
             response = yield control
         except GeneratorExit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from math import inf
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse
 
@@ -73,25 +73,24 @@ def to_client_request(
     control_type: Callable[..., Any],
     request: ControlRequest,
     user_request: Any,
-    body_type: type[OneShot],
+    is_async: bool,
     refuse_repeat: Callable[[], NoReturn],
-) -> Any:
-    """A control request as the client sends it, with the time-outs of the user's request.
+) -> tuple[Any, _Trace]:
+    """A control request as the client sends it, with the time-outs of the user's request; and what traces it.
 
     Args:
         refuse_repeat: called where the client is about to send it again; raises.
     """
-    headers = dict(request.headers)
-    content = None
+    control = control_type(request.method, request.url, headers=request.headers)
     if request.body is not None:
-        headers["Content-Length"] = str(len(request.body))
-        content = body_type(request.body, refuse_repeat)
-    control = control_type(request.method, request.url, headers=headers, content=content)
-    control.notary_auth_body = request.body or b""
-    control.extensions["trace"] = body_type.trace_type()
+        control.notary_auth_body = request.body
+        control.headers["Content-Length"] = str(len(request.body))
+        control.stream = control.one_shot(request.body, refuse_repeat)
+    trace = _Trace()
+    control.extensions["trace"] = trace.anote if is_async else trace.note
     if "timeout" in user_request.extensions:  # or the control request would have none
         control.extensions["timeout"] = user_request.extensions["timeout"]
-    return control
+    return control, trace
 
 
 class _ControlRequest:
@@ -116,9 +115,10 @@ class _ControlRequest:
         return _ControlRequest, ()  # it is pickled with an error, and has the password in it
 
 
-def control_type(request_type: type) -> type:
-    """The class of a client's control requests."""
-    return type("ControlRequest", (_ControlRequest, request_type), {})
+def control_type(library: Any) -> type:
+    """The class of a client's control requests, and of their bodies, which go out blocking as well as awaited."""
+    one_shot = type("OneShot", (_OneShot, library.SyncByteStream, library.AsyncByteStream), {})
+    return type("ControlRequest", (_ControlRequest, library.Request), {"one_shot": one_shot})
 
 
 def _read_timeout(request: Any) -> float:
@@ -156,21 +156,12 @@ class _Trace:
         elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
             self.status = next(part for part in info["return_value"] if isinstance(part, int))
 
-
-class _TraceSync(_Trace):
-    def __call__(self, event: str, info: Any) -> None:
+    async def anote(self, event: str, info: Any) -> None:
         self.note(event, info)
 
 
-class _TraceAsync(_Trace):
-    async def __call__(self, event: str, info: Any) -> None:
-        self.note(event, info)
-
-
-class OneShot:
+class _OneShot:
     """The body of a control request: a client that follows a redirect with it gets an error, and no password."""
-
-    trace_type: ClassVar[type[_Trace]]
 
     def __init__(self, body: bytes, refuse_repeat: Callable[[], NoReturn]) -> None:
         self._body: bytes | None = body
@@ -182,16 +173,8 @@ class OneShot:
             self._refuse_repeat()
         return body
 
-
-class OneShotSync(OneShot):
-    trace_type = _TraceSync
-
     def __iter__(self) -> Iterator[bytes]:
         yield self._take()
-
-
-class OneShotAsync(OneShot):
-    trace_type = _TraceAsync
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._take()
