@@ -163,20 +163,21 @@ def read_login(
 def _login_refusal(
     response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret]
 ) -> LoginError:
-    document, _ = _read_object(response)
-    error, description = _explanation(response, secrets)
+    code, error, description = _explanation(response, secrets)
     who = f"the login of {username!r} at {data_center}"
     said = _said(error, description, response)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
-    # As it came, since what is shown may have been cut, or had a password in it.
-    code = document["error"] if document and error is not None else None
     if code in _TOTP_ERRORS:
         kind = TotpRequired
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
         if code == "invalid_totp":
             message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif is_refused(response) and (response.status == 401 or code != "invalid_request"):
+    # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a response
+    # is hidden, it may be either, and sending what was refused again is the worse mistake.
+    elif response.status == 401 or (
+        response.status in REFUSALS and (response.is_hidden or code) and code != "invalid_request"
+    ):
         kind = CredentialsRefused
         message = f"the platform refused {who}: {said}."
     return kind(
@@ -200,16 +201,6 @@ def _flaw_of_token(document: Document) -> str:
         if document.get(name) is not None and not _is_number(document[name]):
             return f"has an {name} that is not a number"
     return ""
-
-
-def is_refused(response: ControlResponse) -> bool:
-    """Whether the platform refused what it was sent, a password or a refresh token, as far as the response tells.
-
-    Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a response is
-    hidden, it may be either, and sending what was refused again is the worse mistake.
-    """
-    error, _ = _explanation(response, [])
-    return response.status in REFUSALS and (response.status == 401 or response.is_hidden or error is not None)
 
 
 def _flaw_of_refresh_token(value: object) -> str:
@@ -260,8 +251,8 @@ def read_revocation(response: ControlResponse, data_center: Origin, username: st
     """
     if response.status == 200:
         return
-    error, description = _explanation(response, [token])
-    if error != "invalid_token":  # which RFC 7009 takes for a success: there is nothing left to do
+    code, error, description = _explanation(response, [token])
+    if code != "invalid_token":  # which RFC 7009 takes for a success: there is nothing left to do
         why = f"the platform answered {_said(error, description, response)}"
         raise logout_error(
             data_center, username, why, status=response.status, error=error, error_description=description
@@ -314,12 +305,14 @@ def _read_object(response: ControlResponse) -> tuple[Document | None, str]:
     return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
 
 
-def _explanation(response: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None]:
-    """`error` and `error_description` (RFC 6749, section 5.2), made safe to show."""
-    document, _ = _read_object(response)
-    if not document:
-        return None, None
-    return _shown(document.get("error"), secrets), _shown(document.get("error_description"), secrets)
+def _explanation(
+    response: ControlResponse, secrets: Iterable[Secret]
+) -> tuple[str | None, str | None, str | None]:
+    """`error` (RFC 6749, section 5.2) as it came; and this and `error_description`, made safe to show."""
+    document = _read_object(response)[0] or Document()
+    texts = (document.get(name) for name in ("error", "error_description"))
+    code, description = (text if isinstance(text, str) and text else None for text in texts)
+    return code, code and _shown(code, secrets), description and _shown(description, secrets)
 
 
 def _said(error: str | None, description: str | None, response: ControlResponse) -> str:
@@ -334,10 +327,8 @@ def _described(response: ControlResponse) -> str:
     return f"{response.status} without an explanation that could be read"
 
 
-def _shown(text: object, secrets: Iterable[Secret]) -> str | None:
+def _shown(text: str, secrets: Iterable[Secret]) -> str:
     """What the platform said: without any secret of ours, on one line, cut to a sane length."""
-    if not isinstance(text, str) or not text:
-        return None
     for secret in secrets:
         for form in {secret.value, quote(secret.value, safe=""), quote_plus(secret.value)}:
             text = text.replace(form, "***")
