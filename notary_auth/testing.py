@@ -17,16 +17,16 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .stores import TokenStore
+    from .stores import StoreLock, TokenStore
 
 __all__ = ["store_conformance"]
 
 Make = Callable[[], "TokenStore"]  # a new object each time, for the same place
 Check = Callable[[Make], None]
-Result = TypeVar("Result")
 
 SHORT, LONG = 1.0, 60.0  # seconds for which things are kept: to be waited for, and not
 SLACK = 5.0  # seconds by which something that ends may be late, on a slow machine or a clock of whole seconds
@@ -142,30 +142,26 @@ def a_lock_is_not_released_by_another_holder(make: Make) -> None:
 def a_lock_may_be_released_in_another_thread(make: Make) -> None:
     """It is taken in one thread, and given back in another one."""
     name = _name()
-    lock = make().lock(name, LONG)
-    assert _in_a_thread(lock.acquire), "a free lock is not given"
-    lock.release()
-    again = make().lock(name, LONG)
-    assert again.acquire(), "a lock cannot be given back in another thread"
-    _in_a_thread(again.release)
+    lock, again = make().lock(name, LONG), make().lock(name, LONG)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(lock.acquire).result(), "a free lock is not given"
+        lock.release()
+        assert again.acquire(), "a lock cannot be given back in another thread"
+        thread.submit(again.release).result()
 
 
 def a_crowd_gets_a_lock_one_at_a_time(make: Make) -> None:
     """Of sixteen threads that try at one moment, one gets it."""
-    name, results = _name(), []
-    together = threading.Barrier(16)
+    name, together = _name(), threading.Barrier(16)
     locks = [make().lock(name, LONG) for _ in range(16)]
 
-    def race(index: int) -> None:
+    def race(lock: StoreLock) -> bool:
         together.wait()
-        results.append(locks[index].acquire())
+        return lock.acquire()
 
-    threads = [threading.Thread(target=race, args=(index,)) for index in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results.count(True) == 1, f"a lock was given to {results.count(True)} of 16"
+    with ThreadPoolExecutor(16) as threads:
+        given = sum(threads.map(race, locks))
+    assert given == 1, f"a lock was given to {given} of 16"
     for lock in locks:
         lock.release()
 
@@ -177,14 +173,6 @@ def _becomes(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _in_a_thread(function: Callable[[], Result]) -> Result:
-    results: list[Result] = []
-    thread = threading.Thread(target=lambda: results.append(function()))
-    thread.start()
-    thread.join()
-    return results[0]
 
 
 #: The checks: each takes a callable that makes a new store for the same place, and raises an AssertionError that
