@@ -37,8 +37,7 @@ def log_out(
         LogoutError: the platform or the store did not do its part. The tokens are forgotten here all the same.
     """
     token, refresh_token = cache.take()
-    tokens = _revocable(data_center.current, refresh_token, None)
-    tokens += _revocable(token.data_center, None, token.authorization)
+    tokens = _revocable(token.data_center or data_center.current, refresh_token, token.authorization)
     failure: LogoutError | None = None
     if shared_tokens.store is not None:
         stored, failure = yield from _forget_stored(credentials, shared_tokens)
