@@ -110,8 +110,8 @@ class TokenSource(NamedTuple):
         now = self.now()
         if record.refusal is not None:
             if self.refusals.accepts_stored:
-                refusal = Refusal(password, record.data_center, record.refusal, now - record.age, is_final=True)
-                self._remember(refusal)
+                refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
+                self._remember(refusal._replace(is_final=True))
                 raise refusal.error.as_type(CredentialsRefused)
             return False
         if record.authorization is None:
@@ -143,7 +143,7 @@ class TokenSource(NamedTuple):
             data_center = yield from self.data_center.discover(effort.attempts)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
-            refusal.is_final = True
+            self._remember(refusal._replace(is_final=True))
             transaction.publish(SharedRecord(data_center, refusal=refusal.error))
             yield from transaction.commit()  # before anybody is told of it
             raise refusal.error.as_type(CredentialsRefused)
@@ -176,7 +176,7 @@ class TokenSource(NamedTuple):
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
             pause = f"for {REFUSAL_TTL / 60:.0f} minutes unless the password changes"
             message = f"{error} It will not be tried again {pause}."
-            refusal = Refusal(password, data_center, error.as_type(CredentialsRefused, message), self.now())
+            refusal = Refusal.of(password, data_center, error.as_type(CredentialsRefused, message), self.now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)

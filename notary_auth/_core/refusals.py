@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from notary_auth._secrets import Secret, digest
 from notary_auth._wire.origin import Origin
@@ -11,28 +12,26 @@ from notary_auth.errors import CredentialsRefused
 REFUSAL_TTL = 300.0  # seconds for which a refused password is not sent again
 
 
-class Refusal:
+class Refusal(NamedTuple):
     """A password that a data center refused, of which only a salted digest is kept, and the platform's message.
 
     It is final once a look-up has named the same data center again: the account may have moved.
     """
 
-    __slots__ = ("data_center", "digest", "error", "is_final", "salt", "until")
+    data_center: Origin
+    salt: bytes
+    digest: bytes
+    error: CredentialsRefused
+    until: float
+    is_final: bool = False
 
-    def __init__(
-        self,
-        password: Secret,
-        data_center: Origin,
-        error: CredentialsRefused,
-        refused_at: float,
-        is_final: bool = False,
-    ) -> None:
-        self.salt = os.urandom(16)
-        self.digest = digest(password, self.salt)
-        self.data_center = data_center
-        self.until = refused_at + REFUSAL_TTL
-        self.error = error
-        self.is_final = is_final
+    @classmethod
+    def of(cls, password: Secret, data_center: Origin, error: CredentialsRefused, refused_at: float) -> Refusal:
+        salt = os.urandom(16)
+        return cls(data_center, salt, digest(password, salt), error, refused_at + REFUSAL_TTL)
+
+    def __repr__(self) -> str:  # the digest is quick to make, so passwords could be tried against it
+        return f"<Refusal by {self.data_center}>"
 
 
 class Refusals:
