@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -13,6 +14,7 @@ import requests
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import users_store
 
+from .badserver import BadServer, reply, send
 from .core import hide_modules, tokens_of
 from .paths import FILES, LOGIN, LOOKUP, REVOKE
 from .terminal import ROOT, Terminal
@@ -62,17 +64,44 @@ def test_a_password_may_be_in_a_file(terminal: Terminal, tmp_path: Path) -> None
     assert ended.status == 0
 
 
-def test_a_password_may_be_in_the_keyring(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_password_may_be_in_the_keyring_under_the_clouds_host(terminal: Terminal, tmp_path: Path) -> None:
+    service = f"notary-auth@{urlsplit(terminal.notary.url).netloc}"
     (tmp_path / "somekeyring.py").write_text(
         "from keyring.backend import KeyringBackend\n"
         "class Keyring(KeyringBackend):\n"
         "    priority = 1\n"
         "    def get_password(self, service, username):\n"
-        "        return 'qwe123QWE' if (service, username) == ('notary-auth', 'JohnSmith') else None\n"
+        f"        return 'qwe123QWE' if (service, username) == ('{service}', 'JohnSmith') else None\n"
         "    set_password = delete_password = None\n"
     )
     own = {"PYTHON_KEYRING_BACKEND": "somekeyring.Keyring", "PYTHONPATH": str(tmp_path)}
     assert terminal.run_process("token", NOTARY_PASSWORD=None, **own).status == 0
+
+
+def test_another_cloud_does_not_get_the_default_clouds_password_from_the_keyring(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    (tmp_path / "somekeyring.py").write_text(
+        "from keyring.backend import KeyringBackend\n"
+        "class Keyring(KeyringBackend):\n"
+        "    priority = 1\n"
+        "    def get_password(self, service, username):\n"
+        f"        with open({str(asked)!r}, 'a') as file:\n"
+        "            print(service, file=file)\n"
+        "        return 'qwe123QWE' if service == 'notary-auth' else None\n"
+        "    set_password = delete_password = None\n"
+    )
+    own = {"PYTHON_KEYRING_BACKEND": "somekeyring.Keyring", "PYTHONPATH": str(tmp_path), "NOTARY_PASSWORD": None}
+    ended = terminal.run_process("token", **own)
+    assert ended.status == 2
+    assert "no password" in ended.error
+    assert terminal.notary.count("login") == 0
+    cloud = {**own, "NOTARY_CLOUD_URL": None, "HTTPS_PROXY": "http://127.0.0.1:1"}
+    terminal.run_process("token", **cloud)
+    other, default = asked.read_text().split()
+    assert other == f"notary-auth@{urlsplit(terminal.notary.url).netloc}"
+    assert default == "notary-auth"
 
 
 def test_a_keyring_that_fails_is_told_and_asked_no_more(terminal: Terminal, tmp_path: Path) -> None:
@@ -307,6 +336,17 @@ def test_a_check_compares_the_clocks(terminal: Terminal, offset: float, which: s
 def test_a_check_without_a_date_goes_without(terminal: Terminal) -> None:
     terminal.notary.faults.send_date = False
     assert "the server does not tell its time" in terminal.run("check").out
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 2026 23:59:59 -99999999999", "99999999"]
+)
+def test_a_check_goes_without_a_date_that_no_clock_shows(terminal: Terminal, date: str) -> None:
+    with BadServer() as server:
+        server.faults[FILES] = send(reply({}, headers=[f"Date: {date}"]))
+        ended = terminal.run("check", NOTARY_CLOUD_URL=server.url)
+    assert ended.status == 0
+    assert "the server does not tell its time" in ended.out
 
 
 def test_the_help_has_the_statuses_and_an_example(terminal: Terminal) -> None:

@@ -17,7 +17,8 @@ EPILOG = """\
 credentials:
   The user from --user or NOTARY_USERNAME, the cloud from --cloud-url or NOTARY_CLOUD_URL. The password from
   NOTARY_PASSWORD, the file that NOTARY_PASSWORD_FILE names, the keyring if that is installed (service
-  "notary-auth"), or a prompt; never from an argument, which all users of a machine can read.
+  "notary-auth", for another cloud "notary-auth@HOST"), or a prompt; never from an argument, which all users
+  of a machine can read.
 
 exit status:
   0 all well                     4 a TOTP code is needed, or was not taken

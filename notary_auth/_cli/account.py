@@ -17,6 +17,7 @@ from notary_auth import _environment as environment
 from notary_auth import errors
 from notary_auth._adapters.drivers import finish
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover
+from notary_auth._wire.origin import Origin
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
 
@@ -132,11 +133,12 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
     username = options.user or os.environ.get(environment.USERNAME)
     if not username:
         raise Unusable(f"which user? Give --user, or set {environment.USERNAME}")
+    cloud_url = options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL
     try:
         return NotaryAuth(
             username,
-            _password_source(username) if with_password else _no_password,
-            cloud_url=options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL,
+            _password_source(username, cloud_url) if with_password else _no_password,
+            cloud_url=cloud_url,
             store=users_store() if with_password and keeps_tokens and not options.no_store else None,
             offline_access=options.offline_access,
         )
@@ -169,7 +171,7 @@ def _no_password() -> str:
     raise Unusable("no password is needed here")
 
 
-def _password_source(username: str) -> Callable[[], str]:
+def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
     """What asks for the password when it is needed: the environment, the keyring, or whoever sits there."""
     try:
         given = environment.password_of_environment()
@@ -181,7 +183,7 @@ def _password_source(username: str) -> Callable[[], str]:
         if given is not None:
             return given if isinstance(given, str) else _from_file(given)
         if not known:
-            known.append(_from_keyring(username) or _from_prompt(username))
+            known.append(_from_keyring(username, cloud_url) or _from_prompt(username))
         return known[0]
 
     return ask
@@ -196,13 +198,17 @@ def _from_file(read: Callable[[], str]) -> str:
         raise Unusable(f"{environment.PASSWORD_FILE}: cannot read {path}: {reason}") from None
 
 
-def _from_keyring(username: str) -> str | None:
+def _from_keyring(username: str, cloud_url: str) -> str | None:
+    # A cloud that is not the default one has a service of its own: whoever sets a variable of the environment must
+    # not get the password that was kept for the default cloud.
+    cloud = Origin.of_base_url(cloud_url)
+    service = KEYRING_SERVICE if str(cloud) == CLOUD_URL else f"{KEYRING_SERVICE}@{cloud.netloc}"
     try:
         import keyring.errors
     except ModuleNotFoundError:
         return None
     try:
-        return keyring.get_password(KEYRING_SERVICE, username)
+        return keyring.get_password(service, username)
     except keyring.errors.NoKeyringError:
         return None
     except Exception as error:  # noqa: BLE001  whatever a desktop's keyring raises where there is no desktop

@@ -164,7 +164,7 @@ def _compare_clocks(progress: _Progress) -> str:
     try:
         header = "" if progress.response is None else progress.response.headers.get("Date", "")
         date = parsedate_to_datetime(header).timestamp()
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):  # no date, or one that no clock will show
         return "the server does not tell its time"
     ahead = date - time.time()
     if abs(ahead) <= CLOCK_TOLERANCE:

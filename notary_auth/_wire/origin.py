@@ -9,6 +9,8 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
+MAX_BASE_URL = 300  # characters; a host name has 253 at most
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 # ASCII matters: without it, IGNORECASE lets U+017F pass for an s and U+212A for a k.
@@ -50,6 +52,8 @@ class Origin(NamedTuple):
         Raises:
             ValueError: saying what is wrong, without quoting the URL (a password may stand in it).
         """
+        if len(url) > MAX_BASE_URL:  # before anything is decoded, which takes the square of a name's length
+            raise ValueError(f"is longer than {MAX_BASE_URL} characters")
         match = _ORIGIN.fullmatch(_idna_encoded(url))
         if match is None:
             raise ValueError("is not an http or https URL of a plain host name")

@@ -14,7 +14,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
 from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
@@ -39,6 +39,9 @@ _HEADERS = {
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
+MAX_TOKEN = 16 * 1024  # characters
+_SEARCHED = 64 * 1024  # characters of it that are searched for secrets; the rest is not shown
+_SPELLED = 64  # characters of a secret that are searched for; what follows a longer one is not shown
 _SHOWN = 200  # characters of what the platform says that are worth showing
 
 
@@ -78,7 +81,7 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
             except ValueError as error:
                 flaw = f"has a server_url that {error}"
             else:
-                if data_center.is_secure:
+                if data_center.is_secure and (data_center.scheme == "https" or cloud.scheme == "http"):
                     return data_center
                 flaw = "has a server_url without TLS"
     raise DiscoveryError(f"{subject} answered with a reply that {flaw}", status=response.status, url=url)
@@ -192,6 +195,8 @@ def _login_refusal(
 def _flaw_of_token(document: Document) -> str:
     if not isinstance(document.get("access_token"), str):
         return "has no access_token that is a string"
+    if len(document["access_token"]) > MAX_TOKEN:
+        return "has an access_token larger than 16 KiB"
     if not _B64TOKEN.fullmatch(document["access_token"]):
         return "has an access_token with characters that RFC 6750 does not allow"
     token_type = document.get("token_type")
@@ -208,6 +213,8 @@ def _flaw_of_refresh_token(value: object) -> str:
         return ""
     if not isinstance(value, str) or not value or not all(" " <= character <= "~" for character in value):
         return "has a refresh_token that RFC 6749 does not allow"
+    if len(value) > MAX_TOKEN:
+        return "has a refresh_token larger than 16 KiB"
     return ""
 
 
@@ -329,11 +336,38 @@ def _described(response: ControlResponse) -> str:
 
 def _shown(text: str, secrets: Iterable[Secret]) -> str:
     """What the platform said: without any secret of ours, on one line, cut to a sane length."""
+    text = text[:_SEARCHED]
     for secret in secrets:
-        for form in {secret.value, quote(secret.value, safe=""), quote_plus(secret.value)}:
-            text = text.replace(form, "***")
+        text = _any_spelling(secret).sub("***", text)
     text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _any_spelling(secret: Secret) -> re.Pattern[str]:
+    """What finds a secret with any of its characters percent-encoded, or escaped as in HTML or JSON."""
+    from html.entities import html5
+
+    entities: dict[str, list[str]] = {}
+    for name, meaning in html5.items():
+        entities.setdefault(meaning, []).append(name)
+    spelled = []
+    for character in secret.value[:_SPELLED]:
+        code = ord(character)
+        units = character.encode("utf-16-be").hex(":", 2).split(":")
+        spelled.append(
+            "|".join(
+                [
+                    "".join(f"(?i:%{byte:02x})" for byte in character.encode()),
+                    "".join(rf"(?i:\\u{unit})" for unit in units),
+                    rf"&#0*{code};?|(?i:&#x0*{code:x};?)",
+                    *(f"&{re.escape(name)}" for name in entities.get(character, [])),
+                    *([r"\+"] if character == " " else []),
+                    rf"\\?{re.escape(character)}",  # last: a percent sign begins its own encoding
+                ]
+            )
+        )
+    rest = ".*" if len(secret.value) > _SPELLED else ""
+    return re.compile("".join(f"(?:{each})" for each in spelled) + rest, re.DOTALL)
 
 
 def pause_before(attempt: int, jitter: float) -> float:

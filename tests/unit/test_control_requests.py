@@ -207,7 +207,7 @@ def test_rule_12_bearer_is_written_in_any_case(token_type: str) -> None:
 
 @pytest.mark.parametrize("server_url", ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"])
 def test_rule_12_a_data_center_on_this_machine_needs_no_tls(server_url: str) -> None:
-    account = new_account()
+    account = new_account(cloud_url="http://127.0.0.1")
     complete(account, found(server_url), granted())
     assert account.server_url == server_url
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import html
+import json
 import pickle
+import time
 from math import inf
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from notary_auth import DiscoveryError, LoginError
 from tests.core import (
     BODY_LIMIT,
     Bearer,
@@ -27,6 +32,7 @@ from tests.core import (
     strip_tracebacks,
 )
 
+CLOUD = Origin("https", "cloud.acronis.com", None)
 HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 
@@ -136,3 +142,68 @@ def test_a_token_of_unknown_lifetime_is_never_due() -> None:
 )
 def test_rule_13_each_system_has_its_clock(platform: str, wanted: str | None) -> None:
     assert clock_on(platform) == (wanted, wanted is None, True)
+
+
+@pytest.mark.parametrize("length", [301, 20_000, 150_000], ids=lambda length: f"{length} characters")
+@pytest.mark.parametrize("piece", ["xn--a.", "\u0660", "a", "-"])
+def test_rule_12_a_long_server_url_is_an_error_before_it_is_decoded(piece: str, length: int) -> None:
+    server_url = "https://" + (piece * length)[: length - len("https://")]
+    started = time.thread_time()
+    with pytest.raises(DiscoveryError, match="server_url that is longer than 300 characters"):
+        read_lookup(found(server_url), CLOUD, "JohnSmith")
+    assert time.thread_time() - started < 1, "it took 3 s and more to decode"
+
+
+def test_rule_12_an_https_cloud_names_no_data_center_without_tls() -> None:
+    with pytest.raises(DiscoveryError, match="without TLS"):
+        read_lookup(found("http://127.0.0.1:8080"), CLOUD, "JohnSmith")
+    here = Origin("http", "localhost", 8000)
+    assert read_lookup(found("http://127.0.0.1:8080"), here, "JohnSmith") == Origin("http", "127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize("name", ["access_token", "refresh_token"])
+def test_rule_12_a_token_has_16_kib_at_most(name: str) -> None:
+    def read(length: int) -> None:
+        reply = {"access_token": "x", "token_type": "bearer", name: "x" * length}
+        response = ControlResponse(200, {}, json.dumps(reply).encode())
+        read_login(response, HOME, "JohnSmith", [], 0.0, offline_access=True)
+
+    read(16 * 1024)
+    with pytest.raises(LoginError, match=f"an? {name} larger than 16 KiB"):
+        read(16 * 1024 + 1)
+
+
+SECRET = "p<w&\"'/\\ ü😀+1%"
+SPELLINGS = {
+    "as it is": SECRET,
+    "percent": quote(SECRET, safe=""),
+    "percent, in lower case": quote(SECRET, safe="").lower(),
+    "form": quote_plus(SECRET),
+    "all percent": "".join(f"%{byte:02X}" for byte in SECRET.encode()),
+    "HTML": html.escape(SECRET),
+    "HTML, by numbers": "".join(f"&#{ord(character)};" for character in SECRET),
+    "HTML, by hexadecimal numbers": "".join(f"&#x{ord(character):X};" for character in SECRET),
+    "JSON": json.dumps(SECRET)[1:-1],
+    "JSON, for HTML": json.dumps(SECRET)[1:-1].replace("<", "\\u003c").replace("&", "\\u0026"),
+    "JSON, with slashes escaped": json.dumps(SECRET)[1:-1].replace("/", "\\/"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_rule_18_a_password_is_not_shown_however_the_platform_spells_it(spelling: str) -> None:
+    reply = {"error": "access_denied", "error_description": f"no {spelling} here"}
+    response = ControlResponse(401, {}, json.dumps(reply).encode())
+    with pytest.raises(LoginError) as caught:
+        read_login(response, HOME, "JohnSmith", [Secret(SECRET)], 0.0)
+    assert caught.value.error_description == "no *** here"
+
+
+def test_rule_18_a_long_secret_is_not_shown_and_takes_no_time_to_find() -> None:
+    token = "".join(chr(65 + index * index % 57) for index in range(16 * 1024))
+    reply = {"error": "access_denied", "error_description": f"no {token} here" + "x" * 900_000}
+    response = ControlResponse(401, {}, json.dumps(reply).encode())
+    started = time.thread_time()
+    with pytest.raises(LoginError) as caught:
+        read_login(response, HOME, "JohnSmith", [Secret(token)], 0.0)
+    assert caught.value.error_description == "no ***"
+    assert time.thread_time() - started < 5, "all its spellings take minutes to compile"
