@@ -21,6 +21,9 @@ class NotaryAuthError(Exception):
         error: the platform's error code (RFC 6749, section 5.2), such as ``"access_denied"``, or None.
         error_description: the platform's explanation, made safe to show, or None.
         url: the URL of the call that failed, without its query, or None.
+        retry_after: seconds after which another attempt is worth it, as far as that is known, or None.
+        age: seconds since the platform gave this answer, if it is repeated from memory and nothing was sent; None
+            for an answer that has just come.
     """
 
     def __init__(
@@ -31,16 +34,20 @@ class NotaryAuthError(Exception):
         error: str | None = None,
         error_description: str | None = None,
         url: str | None = None,
+        retry_after: float | None = None,
+        age: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.error = error
         self.error_description = error_description
         self.url = url
+        self.retry_after = retry_after
+        self.age = age
 
-    def as_type(self, kind: type[Error], message: str | None = None) -> Error:
+    def as_type(self, kind: type[Error], message: str | None = None, **changes: Any) -> Error:
         """The same failure as a new error of another class: without traceback, cause or context."""
-        return kind(message or str(self.args[0]), **self.details())
+        return kind(message or str(self.args[0]), **{**self.details(), **changes})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A client's error would pickle its request along, and with it the request's headers and body.
@@ -53,6 +60,8 @@ class NotaryAuthError(Exception):
             "error": self.error,
             "error_description": self.error_description,
             "url": self.url,
+            "retry_after": self.retry_after,
+            "age": self.age,
         }
 
 

@@ -55,7 +55,7 @@ from notary_auth._core.control import MAX_ATTEMPTS
 from notary_auth._core.credentials import check_credentials
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
 from notary_auth._core.login import TokenSource
-from notary_auth._core.record import REFRESH_TOKEN_TTL, REFUSAL_SLACK, TOKEN_TTL, SharedRecord
+from notary_auth._core.record import MACHINES_SLACK, REFRESH_TOKEN_TTL, TOKEN_TTL, SharedRecord
 from notary_auth._core.refusals import REFUSAL_TTL, Refusal, Refusals
 from notary_auth._core.seal import RecordError, Seal
 from notary_auth._core.shared_tokens import LEASE, SharedTokens

@@ -31,13 +31,13 @@ from notary_auth.errors import NotaryAuthError
 from .credentials import check_cloud_url, check_credentials, check_store
 from .data_center import DataCenter
 from .login import TokenSource
-from .refusals import Refusals
+from .refusals import FailedAttempts, Refusals
 from .shared_tokens import SharedTokens
 from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
-from .token_cache import TokenCache
+from .token_cache import AHEAD, Effort, TokenCache
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Account:
         self._lock = StateLock()
         self._data_center = DataCenter(cloud, username, self._lock)
         self._refusals = Refusals()
+        self._failed_attempts = FailedAttempts()
         self._policy = UnauthorizedPolicy()
         self._shared_tokens = SharedTokens(check_store(store), username, str(cloud))
         self._single_flight = SingleFlight(self._lock, self._now, self._data_center.to_error)
@@ -136,6 +137,7 @@ class Account:
             self._cache.forget()
             self._data_center.forget()
             self._refusals.forget()
+            self._failed_attempts.forget()
             self._policy.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -174,7 +176,7 @@ class Account:
         if not self._data_center.is_signed(url):
             self._data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get(self._source.log_in)
+        token = yield from self._cache.get(self._log_in)
         if token.data_center is None or token.data_center == origin:
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url))
@@ -231,6 +233,11 @@ class Account:
                 yield from attempt()
                 return
 
+    def _log_in(self, effort: Effort) -> Steps[None]:
+        attempt = self._source.log_in(effort)
+        # Ahead of expiry there is one attempt in a while, and none of it fails a request.
+        return attempt if effort is AHEAD else self._failed_attempts.run(attempt, self._now)
+
     def _on_unauthorized(self, received: Received) -> Action:
         """Take note of a 401 from the account's data center. Returns what to do."""
         with self._lock():
@@ -273,4 +280,7 @@ def seconds_left(account: Account) -> float:
 def discover(account: Account) -> Steps[None]:
     """Find the data center, if it is not known."""
     data_center = account._data_center
-    yield from account._single_flight.run(data_center.discover, lambda: data_center.current is not None)
+    yield from account._single_flight.run(
+        lambda: account._failed_attempts.run(data_center.discover(), account._now),
+        lambda: data_center.current is not None,
+    )

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from random import random
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
@@ -24,7 +24,7 @@ from . import control
 from .credentials import Credentials
 from .data_center import DataCenter
 from .record import SharedRecord
-from .refusals import REFUSAL_TTL, Refusal, Refusals
+from .refusals import REFUSAL_TTL, Refusal, Refusals, recalled
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
 from .state_lock import StateLock
 from .steps import Sleep, Steps
@@ -74,7 +74,11 @@ class TokenSource(NamedTuple):
         """Raise what is remembered of this password."""
         refusal = self.refusals.find(password, self.now(), data_center)
         if refusal is not None:
-            raise refusal.error.as_type(CredentialsRefused)
+            self._recall(refusal)
+
+    def _recall(self, refusal: Refusal) -> NoReturn:
+        now = self.now()
+        raise recalled(refusal.error, now - refusal.refused_at, refusal.until - now)
 
     # From the store
 
@@ -108,12 +112,11 @@ class TokenSource(NamedTuple):
             CredentialsRefused: the password was refused there.
         """
         now = self.now()
-        if record.refusal is not None:
-            if self.refusals.accepts_stored:
-                refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
-                self._remember(refusal._replace(is_final=True))
-                raise refusal.error.as_type(CredentialsRefused)
-            return False
+        if record.refusal is not None and self.refusals.accepts_stored:
+            refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
+            self._remember(refusal._replace(is_final=True))
+            if now < refusal.until and not self._can_refresh(record.refresh_token):
+                self._recall(refusal)
         if record.authorization is None:
             return False
         token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
@@ -138,15 +141,17 @@ class TokenSource(NamedTuple):
         known = None if self.data_center.is_lookup_due else self.data_center.current
         data_center = known or (yield from self.data_center.discover(effort.attempts))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
-        if refusal is not None and known is not None:
+        if refusal is not None and known is not None and isinstance(refusal.error, CredentialsRefused):
             # The account may have moved since it was looked up, and its old data center does not know it any more.
             data_center = yield from self.data_center.discover(effort.attempts)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
             self._remember(refusal._replace(is_final=True))
-            transaction.publish(SharedRecord(data_center, refusal=refusal.error))
-            yield from transaction.commit()  # before anybody is told of it
-            raise refusal.error.as_type(CredentialsRefused)
+            if isinstance(refusal.error, CredentialsRefused):  # another process may have a source of codes
+                refresh_token = self._stored_refresh_token(transaction)  # which another process may use
+                transaction.publish(SharedRecord(data_center, refresh_token=refresh_token, refusal=refusal.error))
+                yield from transaction.commit()  # before anybody is told of it
+            raise refusal.error.as_type(type(refusal.error))
 
     def _log_in_at(
         self, data_center: Origin, transaction: StoreTransaction, password: Secret, effort: Effort
@@ -172,11 +177,14 @@ class TokenSource(NamedTuple):
         response, sent_at = yield from control.send(build, effort.attempts, self.now)
         try:
             grant = self._read(response, data_center, secrets)
-        except CredentialsRefused as error:
+        except LoginError as error:
+            needs_code = error.error == "totp_required" and self.credentials.totp is None
+            if not isinstance(error, CredentialsRefused) and not needs_code:
+                raise
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
             pause = f"for {REFUSAL_TTL / 60:.0f} minutes unless the password changes"
             message = f"{error} It will not be tried again {pause}."
-            refusal = Refusal.of(password, data_center, error.as_type(CredentialsRefused, message), self.now())
+            refusal = Refusal.of(password, data_center, error.as_type(type(error), message), self.now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)
@@ -214,6 +222,13 @@ class TokenSource(NamedTuple):
         username, offline_access = self.credentials.username, self.credentials.offline_access
         return protocol.read_login(
             response, data_center, username, secrets, time.time(), offline_access=offline_access
+        )
+
+    def _can_refresh(self, refresh_token: Secret | None) -> bool:
+        return (
+            self.credentials.offline_access
+            and refresh_token is not None
+            and not self.cache.was_spent(refresh_token)
         )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:

@@ -84,7 +84,7 @@ def _delete_record(transaction: StoreTransaction) -> Steps[list[Revocable]]:
     yield from transaction.try_lock()  # if another process has it, it logs in: that token is not this logout's
     record = yield from transaction.read()
     tokens: list[Revocable] = []
-    if record is not None and record.refusal is None:
+    if record is not None:
         tokens = _revocable(record.data_center, record.refresh_token, record.authorization)
     if tokens or transaction.is_corrupt:
         yield from transaction.delete()

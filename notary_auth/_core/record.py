@@ -1,6 +1,8 @@
 """What a login leaves for other processes in a store, and how that is written and read.
 
-A record holds tokens, or that the password was refused. Lifetimes are durations and no times, since clocks differ.
+A record holds tokens, or that the password was refused, and perhaps a refresh token with that. Lifetimes are
+durations and no times, since clocks differ. The time of sealing only bounds them: whoever can write to the store
+could keep a record there for ever. A clock that is wrong by more than the slack costs a login.
 """
 
 import time
@@ -14,12 +16,12 @@ from .refusals import REFUSAL_TTL
 
 TOKEN_TTL = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
 REFRESH_TOKEN_TTL = 30 * 24 * 3600.0  # seconds for which a refresh token is kept
-REFUSAL_SLACK = 3600.0  # seconds that the clocks of two machines may differ by, for a refusal to be believed
+MACHINES_SLACK = 3600.0  # seconds that the clocks of two machines may differ by, for a record to be believed
 CLOCK_SLACK = 2.0  # seconds that a store's clock may seem to go backwards
 
 
 class SharedRecord(NamedTuple):
-    """Tokens, or a refusal in place of them. Seconds."""
+    """Tokens, or a refusal in place of the access token. Seconds."""
 
     data_center: Origin
     authorization: Bearer | None = None
@@ -31,44 +33,40 @@ class SharedRecord(NamedTuple):
     @property
     def ttl(self) -> float:
         """How long the record is worth keeping."""
-        if self.refusal is not None:
-            return REFUSAL_TTL
         if self.refresh_token is not None:
             return REFRESH_TOKEN_TTL
+        if self.refusal is not None:
+            return REFUSAL_TTL
         return TOKEN_TTL if self.lifetime is None else self.lifetime - self.age
 
     def to_document(self) -> Document:
         """What is sealed: a JSON object."""
-        document = Document(ttl=self.ttl, age=self.age, data_center=str(self.data_center))
-        if self.refusal is not None:
-            document.update(message=self.refusal.args[0], refusal=self.refusal.details(), refused_at=time.time())
-        else:
-            document.update(
-                authorization=str(self.authorization),
-                lifetime=self.lifetime,
-                refresh_token=None if self.refresh_token is None else self.refresh_token.value,
-            )
-        return document
+        refusal = self.refusal
+        return Document(
+            sealed_at=time.time(),
+            ttl=self.ttl,
+            age=self.age,
+            data_center=str(self.data_center),
+            access_token=None if self.authorization is None else self.authorization.removeprefix("Bearer "),
+            lifetime=self.lifetime,
+            refresh_token=None if self.refresh_token is None else self.refresh_token.value,
+            refusal=None if refusal is None else {"message": refusal.args[0], **refusal.details()},
+        )
 
 
 def read_record(document: Document, remaining: float) -> SharedRecord | None:
-    """The record, so much older as it has less remaining to live; None where the store's clock was set back."""
-    ttl = document["ttl"]
-    if remaining > ttl + CLOCK_SLACK:
+    """The record, so much older as it has less remaining to live; None where no clock can have made it so."""
+    ttl, since_sealed = document["ttl"], time.time() - document["sealed_at"]
+    if remaining > ttl + CLOCK_SLACK or not -MACHINES_SLACK < since_sealed < ttl + MACHINES_SLACK:
         return None
-    age = document["age"] + max(0.0, ttl - remaining)
-    data_center = Origin.of_base_url(document["data_center"])
-    if "refusal" in document:
-        # Whoever can write to the store could keep a refusal there for ever. A wrong clock costs another attempt.
-        if abs(time.time() - document["refused_at"]) > ttl + REFUSAL_SLACK:
-            return None
-        refusal = CredentialsRefused(document["message"], **document["refusal"])
-        return SharedRecord(data_center, age=age, refusal=refusal)
-    refresh_token = document["refresh_token"]
+    access_token, refresh_token, refusal = (
+        document[name] for name in ("access_token", "refresh_token", "refusal")
+    )
     return SharedRecord(
-        data_center,
-        Bearer(document["authorization"].removeprefix("Bearer ")),
+        Origin.of_base_url(document["data_center"]),
+        None if access_token is None else Bearer(access_token),
         document["lifetime"],
-        age,
+        document["age"] + max(0.0, ttl - remaining, since_sealed - MACHINES_SLACK),
         None if refresh_token is None else Secret(refresh_token),
+        None if refusal is None else CredentialsRefused(**refusal),
     )

@@ -1,15 +1,26 @@
-"""Passwords that a data center has refused, so that none is sent there again (rule 9)."""
+"""What was refused, and is not sent again; and logins that keep failing (rule 9).
+
+Times are in seconds of the account's clock.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple, TypeVar
 
 from notary_auth._secrets import Secret, digest
 from notary_auth._wire.origin import Origin
-from notary_auth.errors import CredentialsRefused
+from notary_auth.errors import LoginError, NotaryAuthError
+
+from .steps import Steps
 
 REFUSAL_TTL = 300.0  # seconds for which a refused password is not sent again
+MAX_FAILURES = 3  # attempts in a row that were answered and led to no token; further ones are paced
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds between two paced attempts, doubled each time
+
+Result = TypeVar("Result")
 
 
 class Refusal(NamedTuple):
@@ -21,21 +32,25 @@ class Refusal(NamedTuple):
     data_center: Origin
     salt: bytes
     digest: bytes
-    error: CredentialsRefused
-    until: float
+    error: LoginError
+    refused_at: float
     is_final: bool = False
 
     @classmethod
-    def of(cls, password: Secret, data_center: Origin, error: CredentialsRefused, refused_at: float) -> Refusal:
+    def of(cls, password: Secret, data_center: Origin, error: LoginError, refused_at: float) -> Refusal:
         salt = os.urandom(16)
-        return cls(data_center, salt, digest(password, salt), error, refused_at + REFUSAL_TTL)
+        return cls(data_center, salt, digest(password, salt), error, refused_at)
 
     def __repr__(self) -> str:  # the digest is quick to make, so passwords could be tried against it
         return f"<Refusal by {self.data_center}>"
 
+    @property
+    def until(self) -> float:
+        return self.refused_at + REFUSAL_TTL
+
 
 class Refusals:
-    """The latest refusal of each data center. Times are in seconds of the account's clock."""
+    """The latest refusal of each data center."""
 
     def __init__(self) -> None:
         self._by_data_center: dict[Origin, Refusal] = {}  # replaced as a whole: readers take no lock
@@ -62,3 +77,48 @@ class Refusals:
         """Let the next login send the password, whatever other processes have saved."""
         self._by_data_center = {}
         self.accepts_stored = False
+
+
+class FailedAttempts:
+    """Attempts in a row, look-ups or logins, that got an answer and led to no token, whatever the reason.
+
+    After `MAX_FAILURES`, the latest error is raised at once for a pause, and only then is there another attempt.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._count = 0
+        self._latest: tuple[NotaryAuthError, float] | None = None  # with the time of its answer
+        self._paused_until = -inf
+
+    def run(self, attempt: Steps[Result], now: Callable[[], float]) -> Steps[Result]:
+        """Make an attempt, or raise what is remembered."""
+        if self._latest is not None and now() < self._paused_until:
+            error, failed_at = self._latest
+            raise recalled(error, now() - failed_at, self._paused_until - now())
+        try:
+            result = yield from attempt
+        except NotaryAuthError as error:
+            if error.status is not None and error.age is None:  # it is an answer, and a new one
+                self._add(error, now())
+            raise
+        self.forget()
+        return result
+
+    def _add(self, error: NotaryAuthError, now: float) -> None:
+        self._count += 1
+        self._latest = error.as_type(type(error)), now
+        if self._count >= MAX_FAILURES:
+            pause = min(FIRST_PAUSE * 2.0 ** (self._count - MAX_FAILURES), LONGEST_PAUSE)
+            self._paused_until = now + max(pause, error.retry_after or 0.0)
+
+
+def recalled(error: NotaryAuthError, age: float, seconds_left: float) -> NotaryAuthError:
+    """An error as it is raised from memory, `age` seconds after its answer and for `seconds_left` more."""
+    message = (
+        f"{error.args[0]} (This is the answer of {age:.0f} s ago, and nothing was sent now. "
+        "After forget() of the account, the next request tries at once.)"
+    )
+    return error.as_type(type(error), message, age=age, retry_after=seconds_left)

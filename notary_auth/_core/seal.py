@@ -12,7 +12,7 @@ import os
 
 from notary_auth._secrets import Document, Secret
 
-VERSION = b"\x02"  # of the sealed form; a record of another one counts as absent
+VERSION = b"\x03"  # of the sealed form; a record of another one counts as absent
 NONCE_SIZE = 12
 
 # 32 MiB for a third of a second: what one guess costs whoever has the store, and a process once.

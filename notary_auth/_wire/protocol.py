@@ -70,7 +70,12 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
     url = f"{cloud}{LOOKUP_PATH}"
     subject = f"cannot find the data center of {username!r}: {url}"
     if response.status != 200:
-        raise DiscoveryError(f"{subject} answered {_described(response)}", status=response.status, url=url)
+        raise DiscoveryError(
+            f"{subject} answered {_described(response)}",
+            status=response.status,
+            url=url,
+            retry_after=retry_after(response),
+        )
     document, flaw = _read_object(response)
     if document is not None:
         server_url = document.get("server_url")
@@ -189,6 +194,7 @@ def _login_refusal(
         error=error,
         error_description=description,
         url=f"{data_center}{TOKEN_PATH}",
+        retry_after=retry_after(response),
     )
 
 
@@ -276,16 +282,20 @@ def logout_error(data_center: Origin, username: str, why: str, **details: Any) -
 # What all have in common
 
 
-def retry_after(response: ControlResponse, local_time: float) -> float | None:
-    """Seconds to wait as `Retry-After` has it (RFC 9110, section 10.2.3), at most 60, or None."""
+def retry_after(response: ControlResponse, local_time: float | None = None) -> float | None:
+    """Seconds to wait as `Retry-After` has it (RFC 9110, section 10.2.3), at most 60, or None.
+
+    Args:
+        local_time: this machine's seconds since the epoch, for a moment in a response without a date.
+    """
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), RETRY_AFTER_LIMIT)
-    moment = _parsed_date(value)
-    if moment is None:
+    moment, date = _parsed_date(value), _parsed_date(response.headers.get("date"))
+    date = local_time if date is None else date
+    if moment is None or date is None:
         return None
-    date = _parsed_date(response.headers.get("date"))
-    return min(max(moment - (local_time if date is None else date), 0.0), RETRY_AFTER_LIMIT)
+    return min(max(moment - date, 0.0), RETRY_AFTER_LIMIT)
 
 
 def _parsed_date(value: str | None) -> float | None:

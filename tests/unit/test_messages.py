@@ -134,7 +134,8 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
         ),
         (
             refused("totp_required", "A code"),
-            " needs a TOTP code: totp_required (A code). Pass totp=, a callable that returns the current code.",
+            " needs a TOTP code: totp_required (A code). Pass totp=, a callable that returns the current code."
+            " It will not be tried again for 5 minutes unless the password changes.",
         ),
         (
             refused("invalid_totp", "No"),
@@ -353,11 +354,21 @@ def test_reprs() -> None:
     assert "secret" not in repr(body)
 
 
-def test_a_refusal_is_told_again_in_the_same_words() -> None:
+def test_a_refusal_that_is_told_again_says_so_how_old_it_is_and_how_to_try_at_once() -> None:
     account = new_account()
-    texts = {str(begin(account).go_on(*answers).error) for answers in ((found(), refused()), (), ())}
-    assert texts == {
+    text = (
         f"the platform refused {AT_HOME}: access_denied (Wrong login or password). "
         "It will not be tried again for 5 minutes unless the password changes."
-    }
+    )
+    first = begin(account).go_on(found(), refused()).error
+    assert str(first) == text
+    assert (first.age, first.retry_after) == (None, None)  # type: ignore[union-attr]
+    for _ in range(2):
+        clock_of(account).advance(40)
+        again: Any = begin(account).go_on().error
+        assert str(again) == (
+            f"{text} (This is the answer of {again.age:.0f} s ago, and nothing was sent now. "
+            "After forget() of the account, the next request tries at once.)"
+        )
+        assert again.age + again.retry_after == pytest.approx(300)
     assert complete(new_account(), found(), granted()).authorizations == ["Bearer token-1"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from notary_auth import (
+    Account,
     CredentialsRefused,
     DiscoveryError,
     LoginError,
@@ -15,6 +16,7 @@ from notary_auth import (
 from tests.core import (
     HOME,
     NEW_HOME,
+    PASSWORD,
     SendControl,
     Sleep,
     WaitForLogin,
@@ -24,6 +26,8 @@ from tests.core import (
     found,
     granted,
     logged_in,
+    make_token_due,
+    make_token_expired,
     new_account,
     refused,
     remembered_refusals,
@@ -126,7 +130,20 @@ def test_rule_9_forget_forgets_the_refusal() -> None:
     assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
-@pytest.mark.parametrize("error", ["totp_required", "invalid_totp", "totp_setup_required"])
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_rule_9_a_code_that_is_required_and_cannot_be_given_is_no_reason_to_log_in_again(status: int) -> None:
+    account = new_account()
+    conversation = begin(account).go_on(found(), refused("totp_required", "no code", status))
+    assert type(conversation.error) is TotpRequired
+    assert "Pass totp=" in str(conversation.error)
+    again: Any = begin(account).go_on().error
+    assert type(again) is TotpRequired
+    assert again.age is not None
+    clock_of(account).advance(301)
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize("error", ["invalid_totp", "totp_setup_required"])
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int) -> None:
     account = new_account()
@@ -190,3 +207,110 @@ def test_rule_9_a_password_that_is_in_an_error_code_changes_no_decision() -> Non
     conversation = begin(new_account(password="totp")).go_on(found(), refused("totp_required", "no"))
     assert type(conversation.error) is TotpRequired
     assert conversation.error.error == "***_required"
+
+
+def fail(account: Account, *answers: Any) -> Any:
+    """The error of an attempt, which sends just as much as is answered."""
+    conversation = begin(account).go_on(*answers)
+    assert conversation.error is not None
+    return conversation.error
+
+
+ANSWERS = {
+    "a gateway's page": reply(403, b"<html>"),
+    "422": reply(422, b""),
+    "404": refused("access_denied", status=404),
+    "423": refused("access_denied", status=423),
+    "a redirect": reply(302, b"", {"location": "https://elsewhere.example"}),
+    "a wrong code": refused("invalid_totp"),
+    "no token": reply(200, {}),
+    "an unknown grant": refused("unsupported_grant_type", status=500),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_rule_9_logins_that_keep_failing_are_paced(answer: Any) -> None:
+    account = new_account()
+    fail(account, found(), answer)
+    fail(account, found(), answer)
+    error = fail(account, found(), answer)
+    assert error.age is None
+    for pause in (2, 4, 8, 16, 32, 60, 60):
+        for _ in range(20):
+            again = fail(account)
+            assert type(again) is type(error)
+            assert again.status == error.status
+            assert str(again).startswith(str(error))
+            assert "forget() of the account" in str(again)
+            assert again.age == pytest.approx(0, abs=0.1)
+            assert again.retry_after == pytest.approx(pause, abs=0.1)
+        clock_of(account).advance(pause - 1)
+        assert fail(account).age == pytest.approx(pause - 1, abs=0.1)
+        clock_of(account).advance(1.1)
+        assert fail(account, found(), answer).age is None
+    clock_of(account).advance(61)
+    complete(account, found(), granted(lifetime=1000))
+    clock_of(account).advance(1001)
+    fail(account, answer)
+    for _ in range(2):  # a success has ended it
+        assert fail(account, found(), answer).age is None
+
+
+def test_rule_9_look_ups_that_keep_failing_are_paced() -> None:
+    account = new_account()
+    for _ in range(3):
+        fail(account, reply(404, b""))
+    assert fail(account).age is not None
+    unsigned = begin(account, "https://elsewhere.example/x").go_on()
+    assert isinstance(unsigned.error, DiscoveryError)
+    account.forget()
+    complete(account, found(), granted())
+
+
+def test_rule_9_a_crowd_of_wrong_passwords_is_paced() -> None:
+    passwords = iter(f"wrong-{number}" for number in range(100))
+    account = new_account(password=lambda: next(passwords))
+    fail(account, found(), refused())
+    for _ in range(2):
+        fail(account, found(), refused())
+    for _ in range(10):
+        assert fail(account).age is not None
+
+
+def test_rule_9_a_refusal_from_memory_is_no_further_failure() -> None:
+    passwords = ["wrong"]
+    account = new_account(password=lambda: passwords[0])
+    fail(account, found(), refused())
+    for _ in range(10):
+        fail(account)
+    passwords[0] = PASSWORD
+    complete(account, found(), granted())
+
+
+def test_rule_9_the_pause_is_as_long_as_the_platform_says() -> None:
+    account = new_account()
+    busy = reply(429, b"", {"retry-after": "50"})
+    fail(account, found(), busy, busy, busy)
+    fail(account, found(), busy, busy, busy)
+    assert fail(account, found(), busy, busy, busy).retry_after == 50
+    assert fail(account).retry_after == pytest.approx(50, abs=0.1)
+    clock_of(account).advance(49)
+    assert fail(account).age == pytest.approx(49, abs=0.1)
+
+
+def test_rule_9_what_is_not_answered_is_not_paced() -> None:
+    account = new_account(password=lambda: "")
+    for _ in range(10):
+        assert fail(account).status is None
+
+
+def test_rule_9_a_refresh_ahead_that_fails_is_not_counted() -> None:
+    account = new_account()
+    complete(account, found(), granted(lifetime=1000))
+    for _ in range(5):
+        clock_of(account).advance(0.1)
+        make_token_due(account)
+        complete(account, reply(403, b""))
+    make_token_expired(account)
+    for _ in range(3):
+        assert fail(account, found(), reply(403, b"")).age is None

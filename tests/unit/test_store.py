@@ -48,7 +48,7 @@ from tests.core import (
     token_of,
 )
 from tests.paths import FILES
-from tests.shared_store import OFFLINE, Processes
+from tests.shared_store import OFFLINE, Processes, form_of
 from tests.waiting import until
 
 
@@ -121,7 +121,7 @@ def test_rule_a_records_of_a_later_version_count_as_absent() -> None:
     seal = Seal("JohnSmith", Secret(PASSWORD), CLOUD)
     record = seal.close({"ttl": 1})
     assert seal.open(record) == {"ttl": 1}
-    assert seal.open(b"\x03" + record[1:]) is None
+    assert seal.open(b"\x04" + record[1:]) is None
     with pytest.raises(RecordError):
         seal.open(record[:20])
 
@@ -213,7 +213,8 @@ def test_rule_b_a_refusal_is_shared_with_all_processes(processes: Processes) -> 
         complete(processes.account(password="wrong"), found(), refused())
     with pytest.raises(CredentialsRefused) as second:
         complete(processes.account(password="wrong"))
-    assert str(first.value) == str(second.value)
+    assert str(second.value).startswith(str(first.value))
+    assert second.value.age is not None
     assert second.value.status == 401
     assert second.value.error == "access_denied"
     processes.clock.advance(299)
@@ -563,6 +564,68 @@ def test_rule_b_a_refusal_is_left_by_one_that_has_no_use_for_a_refresh_token(pro
     processes.settle()
     with pytest.raises(CredentialsRefused):
         complete(processes.account())  # asks nobody
+
+
+def test_rule_b_a_refusal_leaves_the_refresh_token_to_those_who_use_it(processes: Processes) -> None:
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(), found(), refused())
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account())
+    (_, refresh) = complete(
+        processes.account(**OFFLINE), found(), granted("token-2", refresh_token="refresh-2")
+    ).sent
+    assert form_of(refresh)["refresh_token"] == "refresh-1"
+    assert complete(processes.account()).authorizations == ["Bearer token-2"], "a success ends the refusal"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_rule_b_a_fleet_whose_refresh_token_is_not_good_any_more_logs_in_once(
+    processes: Processes, status: int
+) -> None:
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(**OFFLINE), found(), reply(status, b""), refused(), found())
+    for _ in range(50):
+        with pytest.raises(CredentialsRefused):
+            complete(processes.account(**OFFLINE))
+    processes.clock.advance(301)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(**OFFLINE), found(), refused())
+
+
+def test_rule_b_a_fleet_does_not_send_a_refused_password_where_the_refresh_token_does_not_help(
+    processes: Processes,
+) -> None:
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(), found(), refused())
+    (_, refresh, _) = begin(processes.account(**OFFLINE)).go_on(found(), refused("invalid_grant"), found()).sent
+    assert form_of(refresh)["grant_type"] == "refresh_token"
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(**OFFLINE))
+
+
+def test_rule_d_a_replayed_token_is_as_old_as_the_time_of_its_sealing_says(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can write to the store chooses how long a record seems to have to live."""
+    complete(processes.account(), found(), granted(lifetime=7200))
+    ((name, (record, _)),) = processes.store.records.items()
+    for hours, left in ((0, 7200), (0.9, 7200), (2, 3600), (2.9, 360), (3.1, None), (100, None), (-2, None)):
+        wall = time.time()
+        account = processes.account()
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda wall=wall, hours=hours: wall + hours * 3600)
+            processes.store.records[name] = record, processes.clock() + 7200
+            if left is None:
+                complete(account, found(), granted())
+            else:
+                complete(account)
+                assert token_of(account).expires_at - now(account) == pytest.approx(left, abs=5)
 
 
 def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
