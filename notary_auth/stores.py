@@ -129,14 +129,16 @@ class FileStore:
             return None
         path = self._path(name)
         try:
-            descriptor = os.open(path, os.O_RDONLY | _NO_LINKS)
+            descriptor = os.open(path, os.O_RDONLY | _PLAIN_FILES)
         except FileNotFoundError:
             return None
-        with open(descriptor, "rb") as file:
+        try:
             facts = os.fstat(descriptor)
             _check_private(facts, path, stat.S_ISREG(facts.st_mode), 0o077)
             left = facts.st_mtime - time.time()
-            return (file.read(LARGEST_RECORD), left) if left > 0 else None
+            return (os.read(descriptor, LARGEST_RECORD), left) if left > 0 else None
+        finally:
+            os.close(descriptor)
 
     def save(self, name: str, record: bytes, seconds: float) -> None:
         self._make()
@@ -195,9 +197,9 @@ class FileStore:
         return f"{type(self).__name__}({str(self.path)!r})"
 
 
-_NO_LINKS = getattr(
-    os, "O_NOFOLLOW", 0
-)  # Windows has neither this nor owners as numbers: its ACLs protect a profile
+# No link is followed, and no pipe is waited for. Windows has neither of these, nor owners as numbers: its ACLs
+# protect a profile, and a file is opened as text there unless it is said not to be.
+_PLAIN_FILES = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 
 def _check_private(facts: os.stat_result, path: Path, is_expected: bool, forbidden: int) -> None:
@@ -289,9 +291,9 @@ class RedisStore:
         # older than it is.
         with self._client.pipeline(transaction=False) as together:
             together.pttl(self._prefix + name)
-            together.get(self._prefix + name)
+            together.getrange(self._prefix + name, 0, LARGEST_RECORD - 1)  # whatever somebody has put there
             left, record = together.execute()
-        return None if record is None or left <= 0 else (record, left / 1000)
+        return (record, left / 1000) if record and left > 0 else None
 
     def save(self, name: str, record: bytes, seconds: float) -> None:
         self._client.set(self._prefix + name, record, px=max(1, int(seconds * 1000)))
@@ -338,13 +340,17 @@ class _RedisStoreLock:
         self._lock = client.lock(key, timeout=seconds, thread_local=False)
         self._client = client
         self._key = key
+        self._lease = int(seconds * 1000)  # milliseconds
         self._token = secrets.token_hex(16).encode()
 
     def acquire(self) -> bool:
+        if self._lock.acquire(blocking=False, token=self._token):
+            return True
+        # A key that lives longer than a lease, or for ever, is none of ours: it is left no longer than a lease.
+        if not 0 <= self._client.pttl(self._key) <= self._lease:
+            self._client.pexpire(self._key, self._lease)
         # It is ours all the same if the answer got lost, and the client has asked a second time.
-        return bool(self._lock.acquire(blocking=False, token=self._token)) or (
-            self._client.get(self._key) == self._token
-        )
+        return bool(self._client.getrange(self._key, 0, len(self._token)) == self._token)
 
     def release(self) -> None:
         from redis.exceptions import LockError

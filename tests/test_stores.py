@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -217,6 +218,32 @@ def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
         store.load("a")
 
 
+@pytest.mark.parametrize("plant", [lambda path: os.mkfifo(path, 0o600), os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_refused_at_once_and_leaves_nothing_open(
+    folder: Path, plant: Callable[[Path], None]
+) -> None:
+    store = FileStore(folder)
+    store.save("a", b"record", 60)
+    (folder / "a.notary-auth").unlink()
+    plant(folder / "a.notary-auth")
+    refused: list[Exception] = []
+
+    def load() -> None:
+        for _ in range(10):
+            try:
+                store.load("a")
+            except OSError as error:
+                refused.append(error)
+
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    loading = threading.Thread(target=load, daemon=True)  # it would wait for ever for somebody to write
+    loading.start()
+    loading.join(20)
+    assert [type(each) for each in refused] == [PermissionError] * 10
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_planted_lock_is_refused(tmp_path: Path, folder: Path) -> None:
     store = FileStore(folder)
     store.save("a", b"record", 60)
@@ -309,6 +336,34 @@ def test_redis_ends_a_dead_holders_lease(server: RedisServer) -> None:
     assert not other.acquire()
     until(other.acquire, 10)
     other.release()
+
+
+@pytest.mark.parametrize("seconds", [None, 3600], ids=["for ever", "for an hour"])
+def test_redis_lets_no_lock_be_held_for_longer_than_a_lease(server: RedisServer, seconds: int | None) -> None:
+    client, name = redis.Redis.from_url(server.url), f"planted-{seconds}"
+    client.set(f"notary-auth:{name}:lock", "somebody's", ex=seconds)
+    lock = RedisStore(server.url).lock(name, 0.5)
+    assert not lock.acquire()
+    until(lock.acquire)
+    lock.release()
+    client.close()
+
+
+def test_redis_reads_no_more_of_a_planted_value_than_a_record_may_have(server: RedisServer) -> None:
+    client = redis.Redis.from_url(server.url)
+    client.set("notary-auth:large", bytes(64 * 1024 * 1024), px=60_000)
+    store = RedisStore(server.url)
+    tracemalloc.start()
+    try:
+        found = store.load("large")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        client.delete("notary-auth:large")
+        client.close()
+    assert found is not None
+    assert len(found[0]) == 64 * 1024
+    assert peak < 4 * 1024 * 1024
 
 
 def test_redis_releases_no_lapsed_lease_of_another_holder(server: RedisServer) -> None:
