@@ -63,8 +63,8 @@ class _NiquestsAuth(SessionAuth):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
 
-    async def _reauthorize(self, response: Any, kwargs: dict[str, Any]) -> Any:
-        replayed = await super()._reauthorize(response, _at_once(kwargs))
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], passed: tuple[str, ...]) -> Any:
+        replayed = await super()._reauthorize(response, _at_once(kwargs), passed)
         return response if replayed is response else _put_in_place(replayed, response)
 
     async def _rewind(self, request: Any) -> bool:

@@ -32,7 +32,9 @@ class BadServer:
         if certificate is not None and self._tls is not None:
             certificate.configure_cert(self._tls)
         self.faults: dict[str, Script] = {}
+        self.once: dict[str, Script] = {}  # the same for the next request only
         self.paths: list[str] = []  # that were asked for, in order
+        self.heads: list[bytes] = []  # of these requests: first line and headers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._stopping = threading.Event()
@@ -66,10 +68,13 @@ class BadServer:
         connection.settimeout(30)
         try:
             with self._secured(connection) as secured:
-                path = _request_path(secured)
-                if path is not None:
+                head = _request_head(secured)
+                if head:
+                    path = head.split(b" ")[1].partition(b"?")[0].decode("ascii")
+                    self.heads.append(head)
                     self.paths.append(path)
-                    self.faults.get(path, self._good(path))(secured, self._stopping)
+                    script = self.once.pop(path, None) or self.faults.get(path, self._good(path))
+                    script(secured, self._stopping)
         except OSError:  # the client has gone away
             pass
         finally:
@@ -86,13 +91,13 @@ class BadServer:
         return send(reply({"files": []}))
 
 
-def _request_path(connection: socket.socket) -> str | None:
-    """The path of the request that comes in, when it has come in with its body; None if none comes."""
+def _request_head(connection: socket.socket) -> bytes:
+    """First line and headers of the request that comes in, when its body has come in as well; empty if none comes."""
     request = b""
     while b"\r\n\r\n" not in request:
         chunk = connection.recv(65536)
         if not chunk:
-            return None
+            return b""
         request += chunk
     head, _, body = request.partition(b"\r\n\r\n")
     length = next(
@@ -105,7 +110,7 @@ def _request_path(connection: socket.socket) -> str | None:
     )
     while len(body) < length:
         body += connection.recv(65536)
-    return head.split(b" ")[1].partition(b"?")[0].decode("ascii")
+    return head + b"\r\n"
 
 
 def reply(

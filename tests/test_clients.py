@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import brotli
 import pytest
@@ -31,6 +32,7 @@ from notary_auth import (
 )
 from notary_auth.sandbox import Sandbox
 
+from .badserver import BadServer, reply, send
 from .clients import CLIENTS, DEFAULT, HTTPX, Client, HttpxAsync, each, in_threads
 from .core import advance, callers_that_wait, lock_of, somebody_waits, token_of
 from .paths import FILES, LOGIN, LOOKUP
@@ -174,16 +176,58 @@ def test_rule_5_a_401_of_another_host_gets_no_token_and_no_login(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_rule_5_a_redirect_to_the_own_data_center_is_signed(
+def test_rule_5_a_redirect_from_the_cloud_to_the_own_data_center_is_signed(
     client: Client, notary: Sandbox, files: str, status: int
 ) -> None:
     auth = client.auth(notary)
     client.get(files, auth)
-    notary.faults.answer_next("/elsewhere", status, {"Location": notary.data_center_urls[0] + FILES})
-    response = client.get(f"{notary.foreign_url}/elsewhere", auth, follow=True)
+    notary.faults.answer_next(LOOKUP, status, {"Location": notary.data_center_urls[0] + FILES})
+    response = client.get(f"{notary.url}{LOOKUP}", auth, follow=True)
     assert response.status_code == 200
     assert "files" in response.json()
     assert notary.count("login") == 1
+
+
+@pytest.mark.parametrize("body", [None, b"a file"], ids=["without a body", "with a body"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("hops", [1, 2], ids=["one hop", "two hops"])
+def test_rule_5_another_host_chooses_no_path_that_is_signed(
+    client: Client, notary: Sandbox, files: str, status: int, body: bytes | None, hops: int
+) -> None:
+    auth = client.auth(notary)
+    client.get(files, auth)
+    home = notary.data_center_urls[0]
+    for number in range(1, hops):
+        notary.faults.answer_next(f"/{number}", status, {"Location": f"/{number + 1}"})
+    notary.faults.answer_next(f"/{hops}", status, {"Location": home + FILES})
+    notary.faults.answer_next("/start", status, {"Location": f"{notary.foreign_url}/1"})
+    for first in (f"{notary.foreign_url}/1", f"{home}/start"):
+        notary.clear()
+        response = client.send("POST", first, auth=auth, follow=True, content=body)
+        assert response.status_code == 401
+        assert not any(call.is_signed for call in notary.calls if call.path != "/start")
+        for number in range(1, hops):
+            notary.faults.answer_next(f"/{number}", status, {"Location": f"/{number + 1}"})
+        notary.faults.answer_next(f"/{hops}", status, {"Location": home + FILES})
+    assert client.get(files, auth).status_code == 200
+    assert notary.count("login") == 0, "the token is as good as before"
+
+
+@pytest.mark.parametrize("moment", ["cold", "warm", "replayed"])
+def test_rule_5_a_signed_request_has_the_right_host(client: Client, moment: str) -> None:
+    with BadServer() as server:
+        auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=server.url)
+        if moment != "cold":
+            client.get(f"{server.url}{FILES}", auth)
+        if moment == "replayed":
+            server.once[FILES] = send(reply(status=401))
+        client.get(f"{server.url}{FILES}", auth, headers={"Host": "evil.example"})
+        signed = [head for head in server.heads if b"authorization: bearer" in head.lower()]
+    own = f"\r\nhost: {urlsplit(server.url).netloc}\r\n".encode()
+    assert len(signed) == {"cold": 1, "warm": 2, "replayed": 3}[moment]
+    for head in signed:
+        assert own in head.lower()
+        assert b"evil.example" not in head
 
 
 def test_rule_5_a_redirect_within_the_data_center_keeps_the_signature(

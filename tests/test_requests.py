@@ -12,10 +12,10 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from notary_auth import DiscoveryError
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .badserver import BadServer, reply, send
 from .core import advance, current_login, set_control_timeout
 from .paths import FILES, LOGIN
 
@@ -46,18 +46,29 @@ def test_rule_11_no_netrc_gets_in_the_way(
     ]  # fmt: skip
 
 
-def test_rule_11_the_environments_proxy_is_used(
-    notary: Sandbox, auth: NotaryAuth, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_session", [False, True])
+def test_rule_11_a_proxy_is_used_with_tls_and_not_without(
+    notary: Sandbox, monkeypatch: pytest.MonkeyPatch, has_session: bool
 ) -> None:
-    # The foreign host plays the proxy: it is asked for an absolute URL, which it has not.
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.setenv(name, notary.foreign_url)
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "")
-    with pytest.raises(DiscoveryError) as caught:
-        requests.get(f"{notary.api_url}/stored-files", auth=auth)
-    assert caught.value.status == 404
-    assert [call for call in notary.calls if call.host == "cloud"] == []
+    """Without TLS it would read the password, which is for this very machine."""
+    with BadServer() as proxy, requests.Session() as session:
+        proxy.faults["cloud.example:443"] = send(reply(status=403))  # to CONNECT
+        if has_session:
+            session.proxies = {"http": proxy.url, "https": proxy.url}
+        else:
+            for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+                monkeypatch.setenv(name, proxy.url)
+            for name in ("no_proxy", "NO_PROXY"):
+                monkeypatch.setenv(name, "")
+        own = {"session": session} if has_session else {}
+        here = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, **own)
+        signed = here(requests.Request("GET", notary.api_url).prepare())
+        assert signed.headers["Authorization"]
+        assert proxy.paths == []
+        there = NotaryAuth("JohnSmith", "qwe123QWE", cloud_url="https://cloud.example", **own)
+        with pytest.raises(requests.exceptions.ProxyError):
+            there(requests.Request("GET", "https://cloud.example/x").prepare())
+        assert proxy.paths == ["cloud.example:443"]
 
 
 def test_rule_11_control_calls_have_a_timeout(

@@ -8,7 +8,7 @@ from typing import Any
 from notary_auth._core.account import Account
 
 from .drivers import aperform
-from .session_auth import SessionAuth, no_hook
+from .session_auth import SessionAuth, no_hook, pass_on
 
 
 class AsyncSessionAuth(SessionAuth):
@@ -18,7 +18,7 @@ class AsyncSessionAuth(SessionAuth):
 
     def _bind(self, account: Account) -> None:
         super()._bind(account)
-        self._hook = _AsyncHook(_on_response, self)
+        self._hook = _AsyncHook(_on_response, self, ())
 
     async def _signed(self, request: Any) -> Any:
         await self._sign(request)
@@ -36,8 +36,13 @@ class AsyncSessionAuth(SessionAuth):
         await self._perform(self._account.log_out())
 
 
-async def _on_response(auth: AsyncSessionAuth, response: Any, **kwargs: Any) -> Any:
-    return response if response.status_code != 401 else await auth._reauthorize(response, kwargs)
+async def _on_response(auth: AsyncSessionAuth, passed: tuple[str, ...], response: Any, **kwargs: Any) -> Any:
+    if response.status_code == 401:
+        return await auth._reauthorize(response, kwargs, passed)
+    if response.is_redirect:
+        hook = next(each for each in response.request.hooks["response"] if isinstance(each, _AsyncHook))
+        pass_on(hook, _AsyncHook(_on_response, auth, (*passed, response.request.url)), response)
+    return response
 
 
 class _AsyncHook(partial[Any]):

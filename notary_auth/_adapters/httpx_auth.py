@@ -49,7 +49,9 @@ class _Exchange:
                 ]
         can_replay = response.status_code == 401 and _can_replay(request, self._byte_stream)
         header = request.headers.get("Authorization")
-        return Received(response.status_code, str(request.url), header, can_replay, replays)
+        # Of the user's own hops, those after the replay before are this request's redirects.
+        passed = tuple(str(hop.request.url) for hop in response.history)
+        return Received(response.status_code, str(request.url), header, can_replay, replays, passed)
 
 
 class HttpxAuth(Adapter):
@@ -174,10 +176,8 @@ class HttpxAuth(Adapter):
         url = request.url
         # Comparing the parts is cheaper than to make a string of the URL.
         signature = self._cached_signature_at(url.scheme, url.host, url.port)
-        if signature is not None:
-            request.headers["Authorization"] = signature.authorization
-            return True
-        signature = self._account.cached_signature(str(url))
+        if signature is None:
+            signature = self._account.cached_signature(str(url))
         if signature is not None:
             _apply(signature, request)
         return signature is not None
@@ -259,11 +259,13 @@ def _apply(signature: Signature, request: Any) -> None:
     """Sign a request, and send it where the signature says."""
     if signature.url is not None:
         request.url = type(request.url)(signature.url)
-        request.headers["Host"] = request.url.netloc.decode("ascii")
         # The cookies in it are for the host that it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
+        host = request.url.netloc.decode("ascii")
+        if request.headers.get("Host") != host:  # as of a request that was re-addressed
+            request.headers["Host"] = host
 
 
 def _can_replay(request: Any, byte_stream: type) -> bool:

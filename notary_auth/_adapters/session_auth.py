@@ -120,11 +120,11 @@ class SessionAuth(Adapter):
             signature = await self._perform(self._account.sign(url), request)
         apply(signature, request)
 
-    async def _reauthorize(self, response: Any, kwargs: dict[str, Any]) -> Any:
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], passed: tuple[str, ...]) -> Any:
         """Replay a request that got a 401, if that helps."""
         for replays in count():
             can_replay = response.status_code == 401 and await self._rewind(response.request)
-            steps = self._account.reauthorize(_received(response, can_replay, replays))
+            steps = self._account.reauthorize(_received(response, can_replay, replays, passed))
             signature = await self._perform(steps, response.request, response)
             if signature is None:
                 break
@@ -178,6 +178,8 @@ class SessionAuth(Adapter):
 
     async def _sent(self, session: Any, prepared: Any) -> Any:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
+            settings["proxies"] = {}
         try:
             return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
         except BaseException as error:  # noqa: BLE001  raised again below
@@ -199,13 +201,18 @@ class SessionAuth(Adapter):
 class Hook:
     """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
 
-    __slots__ = ("_auth",)
+    __slots__ = ("_auth", "passed")
 
-    def __init__(self, auth: RequestsAuth) -> None:
+    def __init__(self, auth: RequestsAuth, passed: tuple[str, ...] = ()) -> None:
         self._auth = auth
+        self.passed = passed  # the URLs of the requests that redirects have led on from
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
-        return response if response.status_code != 401 else finish(self._auth._reauthorize(response, kwargs))
+        if response.status_code == 401:
+            return finish(self._auth._reauthorize(response, kwargs, self.passed))
+        if response.is_redirect:
+            pass_on(self, type(self)(self._auth, (*self.passed, response.request.url)), response)
+        return response
 
     def __reduce__(self) -> tuple[Any, ...]:
         return no_hook, ()
@@ -231,8 +238,6 @@ class RequestsAuth(SessionAuth):
         signature = self._cached_signature(request.url or "")
         if signature is None:
             finish(self._sign(request))
-        elif signature.url is None:  # as `apply` does it; this is what most requests take
-            request.headers["Authorization"] = signature.authorization
         else:
             apply(signature, request)
         request.hooks["response"].append(self._hook)
@@ -305,7 +310,6 @@ def apply(signature: Signature, request: Any) -> None:
     """Sign a prepared request, and send it where the signature says."""
     if signature.url is not None:
         request.url = signature.url
-        request.headers.pop("Host", None)
         # Cookies are for the host that the request was addressed to. The jar fills in the new host's: requests
         # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
         request.headers.pop("Cookie", None)
@@ -314,13 +318,23 @@ def apply(signature: Signature, request: Any) -> None:
             request.prepare_cookies(jar)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
+        request.headers.pop("Host", None)  # the client's own is right, whatever this one was
 
 
-def _received(response: Any, can_replay: bool, replays: int) -> Received:
+def pass_on(hook: Any, successor: Any, response: Any) -> None:
+    """Let the requests that follow a redirect have a hook that knows where they come from.
+
+    The client copies the hooks of the request that was redirected. Its history is not there yet while they run.
+    """
+    hooks = response.request.hooks["response"]
+    hooks[:] = [successor if each is hook else each for each in hooks]
+
+
+def _received(response: Any, can_replay: bool, replays: int, passed: tuple[str, ...]) -> Received:
     request = response.request
     header = request.headers.get("Authorization")
     authorization = header.decode("latin-1") if isinstance(header, bytes) else header
-    return Received(response.status_code, request.url or "", authorization, can_replay, replays)
+    return Received(response.status_code, request.url or "", authorization, can_replay, replays, passed)
 
 
 def no_hook() -> Callable[..., None]:

@@ -196,7 +196,10 @@ class Account:
                     if self._cache.holds(received.authorization):
                         self._policy.on(Event.WORKED, self._now())
             return None
-        if not self._data_center.is_signed(received.url):
+        # Whoever is not the account's own chooses no path that is signed, so a chain of redirects must not have
+        # passed another host.
+        own = all(self._data_center.owns(Origin.of(url)) for url in received.passed)
+        if not own or not self._data_center.is_signed(received.url):
             return None
         if self._on_unauthorized(received) is PASS_ON:
             return None
