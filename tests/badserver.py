@@ -92,7 +92,7 @@ class BadServer:
 
 
 def _request_head(connection: socket.socket) -> bytes:
-    """First line and headers of the request that comes in, when its body has come in as well; empty if none comes."""
+    """First line and headers of the request that comes in, once its body is here as well; empty if none comes."""
     request = b""
     while b"\r\n\r\n" not in request:
         chunk = connection.recv(65536)

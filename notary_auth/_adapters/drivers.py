@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from notary_auth._core.caller import running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 from notary_auth._secrets import strip_tracebacks
+from notary_auth._wire.messages import ControlRequest
+from notary_auth.errors import LoginError, NotaryAuthError
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,8 +34,8 @@ _THREADS = "threads"
 async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """Do all of `steps`, send it the results, and return what it returns.
 
-    A client's network error is thrown in. Whatever else `do` raises closes the generator at once, and not when a
-    traceback is let go: others wait for the leader.
+    A network error of the client's is thrown in, and one of ours. Whatever else `do` raises closes the generator
+    at once, and not when a traceback is let go: others wait for the leader.
 
     Args:
         do: does a step, and returns its result or what to await for it.
@@ -49,7 +51,9 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
             result = error = None
             try:
                 result = await settled(do(step))
-            except network_error as caught:
+            except Exception as caught:
+                if not isinstance(caught, (NotaryAuthError, network_error)):
+                    raise
                 strip_tracebacks(caught)  # a password or a token is in the client's frames
                 error = caught
     finally:
@@ -59,6 +63,12 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
 def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """The same where `do` returns nothing that has to be awaited."""
     return finish(arun(steps, do, network_error))
+
+
+def unusable(request: ControlRequest, error: Exception) -> LoginError:
+    """The error of a control request that a client cannot send, since it takes the platform's host for none."""
+    where = request.url.partition("?")[0]
+    return LoginError(f"the client cannot send a request to {where}: {type(error).__name__}", url=where)
 
 
 async def settled(value: Any) -> Any:

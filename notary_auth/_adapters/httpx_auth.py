@@ -18,11 +18,11 @@ from notary_auth._core.account import Account
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Steps
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.protocol import REFUSALS
-from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
+from notary_auth.errors import LoginError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
-from .drivers import aperform, perform
-from .httpx_control import ReadControl, read_control, to_client_request
+from .drivers import aperform, perform, unusable
+from .httpx_control import REPEATED, Outcome, ReadControl, read_control, to_client_request
 
 Result = TypeVar("Result")
 Flow = Generator[Any, Any, Result]
@@ -164,12 +164,13 @@ class HttpxAuth(Adapter):
         await self._arun(flow, do)
 
     def _log_out(self, client: Any, is_async: bool) -> tuple[_Exchange, Flow[None]]:
-        def refuse_repeat(_: Steps[Any]) -> NoReturn:
-            raise self._to_client_error(LogoutError("the logout was repeated by the client: not followed"))
+        def end_here(_: Steps[Any], outcome: Outcome) -> None:
+            if isinstance(outcome, NotaryAuthError):  # a redirect is not followed here, and tells its status
+                raise outcome
 
         request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
         exchange = _Exchange(request, is_async, self._library.ByteStream)
-        return exchange, self._as_flow(self._account.log_out(), exchange, refuse_repeat)
+        return exchange, self._as_flow(self._account.log_out(), exchange, end_here)
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -189,7 +190,7 @@ class HttpxAuth(Adapter):
         else:
             steps = self._account.reauthorize(exchange.receive(response, 0))
         for replays in count(0 if response is None else 1):
-            signature = yield from self._as_flow(steps, exchange, partial(self._refuse_repeat, exchange.request))
+            signature = yield from self._as_flow(steps, exchange, partial(self._end_here, exchange.request))
             if signature is None:
                 return
             _apply(signature, exchange.request)
@@ -199,7 +200,7 @@ class HttpxAuth(Adapter):
             steps = self._account.reauthorize(received)
 
     def _as_flow(
-        self, steps: Steps[Result], exchange: _Exchange, refuse_repeat: Callable[[Steps[Any]], NoReturn]
+        self, steps: Steps[Result], exchange: _Exchange, end_here: Callable[[Steps[Any], Outcome], None]
     ) -> Flow[Result]:
         """Steps in httpx's terms: control requests to send, responses to read, and what `perform` does."""
         result: Any = None
@@ -210,11 +211,13 @@ class HttpxAuth(Adapter):
                 result = failure = None
                 try:
                     if isinstance(step, SendControl):
-                        refuse = partial(refuse_repeat, steps)
-                        result = yield from self._send_control(step.request, exchange, steps, refuse)
+                        end = partial(end_here, steps)
+                        result = yield from self._send_control(step.request, exchange, steps, end)
                     else:
                         result = yield step
-                except self._network_error as error:  # thrown in by `run`; in a flow, the client closes it instead
+                except Exception as error:  # thrown in by `run`; in a flow, the client closes it instead
+                    if not isinstance(error, (NotaryAuthError, self._network_error)):
+                        raise
                     failure = error
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
@@ -224,11 +227,18 @@ class HttpxAuth(Adapter):
             steps.close()
 
     def _send_control(
-        self, request: ControlRequest, exchange: _Exchange, steps: Steps[Any], refuse: Callable[[], NoReturn]
+        self,
+        request: ControlRequest,
+        exchange: _Exchange,
+        steps: Steps[Any],
+        end_here: Callable[[Outcome], None],
     ) -> Flow[ControlResponse]:
-        control, trace = to_client_request(
-            self._control_type, request, exchange.request, exchange.is_async, refuse
-        )
+        try:
+            control, trace = to_client_request(
+                self._control_type, request, exchange.request, exchange.is_async, end_here
+            )
+        except (ValueError, self._library.InvalidURL) as error:
+            raise unusable(request, error) from None
         try:
             response = yield control
         except GeneratorExit:
@@ -237,15 +247,27 @@ class HttpxAuth(Adapter):
                 with suppress(NotaryAuthError, StopIteration):
                     steps.send(ControlResponse(trace.status, {}, b"", is_hidden=True))
             raise
+        finally:
+            control.forget()
         exchange.control_responses.append(response)
         return (yield from read_control(control, response))
 
-    def _refuse_repeat(self, request: Any, steps: Steps[Any]) -> NoReturn:
-        """Called by a control request's body, in the middle of the client's sending: this must not go on."""
-        repeated = LoginError("the login was answered with a redirect, or repeated by the client: not followed")
-        with suppress(NotaryAuthError, StopIteration):
-            steps.throw(repeated)  # so that those who wait for this login get the error as well
-        raise self._to_client_error(repeated, request)
+    def _end_here(self, request: Any, steps: Steps[Any], outcome: Outcome) -> NoReturn:
+        """End the steps in the middle of the client's sending, which must not go on.
+
+        Those who wait for this login get the error as well.
+        """
+        error = outcome if isinstance(outcome, NotaryAuthError) else LoginError(REPEATED)
+        try:
+            if isinstance(outcome, ControlResponse):
+                steps.send(outcome)
+            else:
+                steps.throw(outcome)
+        except NotaryAuthError as raised:
+            error = raised
+        except StopIteration:
+            pass
+        raise self._to_client_error(error, request)
 
 
 def _check_client(client: object, kind: type) -> None:

@@ -12,8 +12,14 @@ from math import inf
 from typing import Any, NoReturn
 
 from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse
+from notary_auth.errors import InsecureUrl, LoginError, NotaryAuthError
 
 from .drivers import Errors
+
+#: What ends a control request in the middle of the client's sending: an error, or the platform's response.
+Outcome = NotaryAuthError | ControlResponse
+
+REPEATED = "the request was answered with a redirect, or repeated by the client: not followed"
 
 
 class ReadControl:
@@ -74,19 +80,19 @@ def to_client_request(
     request: ControlRequest,
     user_request: Any,
     is_async: bool,
-    refuse_repeat: Callable[[], NoReturn],
+    end_here: Callable[[Outcome], None],
 ) -> tuple[Any, _Trace]:
     """A control request as the client sends it, with the time-outs of the user's request; and what traces it.
 
     Args:
-        refuse_repeat: called where the client is about to send it again; raises.
+        end_here: called where the client must not go on; raises an error as a rule.
     """
     control = control_type(request.method, request.url, headers=request.headers)
     if request.body is not None:
         control.notary_auth_body = request.body
         control.headers["Content-Length"] = str(len(request.body))
-        control.stream = control.one_shot(request.body, refuse_repeat)
-    trace = _Trace()
+        control.stream = control.one_shot(request.body, end_here)
+    trace = _Trace(control.url, end_here)
     control.extensions["trace"] = trace.anote if is_async else trace.note
     if "timeout" in user_request.extensions:  # or the control request would have none
         control.extensions["timeout"] = user_request.extensions["timeout"]
@@ -111,8 +117,14 @@ class _ControlRequest:
     def content(self) -> bytes:
         return self.notary_auth_body
 
+    def forget(self: Any) -> None:
+        """Let go of the password, and of what leads to it: the client's errors have their request with them."""
+        self.notary_auth_body = b""
+        self.stream = self.one_shot(b"", _end_late)
+        self.extensions.pop("trace", None)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return _ControlRequest, ()  # it is pickled with an error, and has the password in it
+        return _ControlRequest, ()  # it is pickled with an error, and perhaps in the middle of being sent
 
 
 def control_type(library: Any) -> type:
@@ -145,16 +157,35 @@ def _detached(response: Any) -> Any:
 
 
 class _Trace:
-    """Notes the status of the platform's response as soon as it is there, before any event hook sees it."""
+    """What the transport tells of a control request on its way, before the client or any event hook knows of it.
 
-    status: int | None = None
-    _is_a_proxys = False  # whether what comes next is a proxy's response, to CONNECT
+    A redirect ends there: a client that follows redirects would read its body, whatever its size. And a request
+    without TLS must not go through a proxy, which would read the password. Transports without a trace are the
+    user's own.
+    """
+
+    def __init__(self, url: Any, end_here: Callable[[Outcome], None]) -> None:
+        self.status: int | None = None
+        self._url = url
+        self._end_here = end_here
+        self._is_a_proxys = False  # whether what comes next is a proxy's response, to CONNECT
 
     def note(self, event: str, info: Any) -> None:
-        if event.endswith("receive_response_headers.started"):
+        if event.endswith("connect_tcp.started"):
+            self._check_peer(info["host"], info["port"])
+        elif event.endswith("send_request_headers.started"):
+            self._check_peer(info["request"].url.host.decode("ascii"), info["request"].url.port)
+        elif event.endswith("receive_response_headers.started"):
             self._is_a_proxys = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
             self.status = next(part for part in info["return_value"] if isinstance(part, int))
+            if 300 <= self.status < 400:
+                self._end_here(ControlResponse(self.status, {}, b""))
+
+    def _check_peer(self, host: str, port: int | None) -> None:
+        if self._url.scheme == "http" and (host, port or 80) != (self._url.host, self._url.port or 80):
+            url = str(self._url).partition("?")[0]
+            self._end_here(InsecureUrl(f"{url} is sent without TLS, so through no proxy: set NO_PROXY", url=url))
 
     async def anote(self, event: str, info: Any) -> None:
         self.note(event, info)
@@ -163,18 +194,22 @@ class _Trace:
 class _OneShot:
     """The body of a control request: a client that follows a redirect with it gets an error, and no password."""
 
-    def __init__(self, body: bytes, refuse_repeat: Callable[[], NoReturn]) -> None:
+    def __init__(self, body: bytes, end_here: Callable[[Outcome], None]) -> None:
         self._body: bytes | None = body
-        self._refuse_repeat = refuse_repeat
+        self._end_here = end_here
 
     def _take(self) -> bytes:
         body, self._body = self._body, None
         if body is None:
-            self._refuse_repeat()
-        return body
+            self._end_here(LoginError(REPEATED))
+        return body or b""
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._take()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._take()
+
+
+def _end_late(outcome: Outcome) -> NoReturn:
+    raise RuntimeError("this control request is over")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
-from notary_auth.errors import LoginError, LogoutError
+from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
 
 from . import control
 from .credentials import Credentials
@@ -106,6 +106,7 @@ def _revoke(revocable: Revocable, username: str) -> Steps[None]:
     request = protocol.revoke_request(*revocable)
     try:
         response, _ = yield from control.send(request)
-    except Exception as error:  # the client's own
-        raise protocol.logout_error(revocable.data_center, username, type(error).__name__) from error
+    except Exception as error:  # the client's own, as a rule
+        why = str(error) if isinstance(error, NotaryAuthError) else type(error).__name__
+        raise protocol.logout_error(revocable.data_center, username, why) from error
     protocol.read_revocation(response, revocable.data_center, username, revocable.token)
