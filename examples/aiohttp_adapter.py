@@ -107,11 +107,11 @@ async def _send_control(session: aiohttp.ClientSession, request: ControlRequest)
         allow_redirects=False,
         timeout=TIMEOUT,
     ) as response:
-        body = ControlBody(response.headers)
+        body = ControlBody(response.status, response.headers)
         if body.is_readable:
             async for chunk in response.content.iter_chunked(16 * 1024):
                 goes_on = body.take(chunk)
                 del chunk  # no traceback with locals is to show the token in it
                 if not goes_on:
                     break
-        return body.response(response.status)
+        return body.response()

@@ -6,13 +6,18 @@ import base64
 import json
 import pickle
 import traceback
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import FunctionType, GeneratorType, MethodType, ModuleType, TracebackType
 from urllib.parse import quote, quote_plus
 
 import notary_auth
-from notary_auth import NotaryAuthError
+from notary_auth import Account, NotaryAuthError
+from notary_auth.adapter import Adapter
 
+LEFT_OUT = (type, ModuleType, TracebackType, Adapter, Account)
 OURS = Path(notary_auth.__file__).parent
 
 
@@ -59,3 +64,39 @@ def _pickled(error: BaseException) -> str:
     except (TypeError, AttributeError, pickle.PicklingError):  # some of the clients' own errors cannot be
         assert not isinstance(error, NotaryAuthError)
         return ""
+
+
+def reachable(error: BaseException) -> Iterator[str]:
+    """All texts that can be reached from an error: its request, and the content, stream and extensions of that.
+
+    Frames are left out, since a test's own are among them, and so is what holds credentials by its nature: an
+    Account, and the adapters that have one.
+    """
+    left: list[object] = [error]
+    seen: dict[int, object] = {}  # which keeps them, so that no id is given out again
+    while left:
+        each = left.pop()
+        if id(each) in seen or isinstance(each, LEFT_OUT):
+            continue
+        seen[id(each)] = each
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, bytes | bytearray):
+            yield each.decode("latin-1")
+        elif isinstance(each, Mapping):
+            left += [*each.keys(), *each.values()]
+        elif isinstance(each, list | tuple | set | frozenset | deque):
+            left += each
+        elif isinstance(each, partial):
+            left += [each.func, each.args, each.keywords]
+        elif isinstance(each, MethodType):
+            left += [each.__self__, each.__func__]
+        elif isinstance(each, FunctionType):
+            left += [cell.cell_contents for cell in each.__closure__ or ()]
+        elif isinstance(each, GeneratorType):
+            left += each.gi_frame.f_locals.values() if each.gi_frame else ()
+        left += getattr(each, "__dict__", {}).values()
+        slots = {name for kind in type(each).__mro__ for name in getattr(kind, "__slots__", ())}
+        left += [getattr(each, name) for name in slots if hasattr(each, name)]
+        if isinstance(each, BaseException):
+            left += [each.args, each.__cause__, each.__context__]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from math import inf
 from typing import Any, NoReturn
 
-from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse
+from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_redirect
 from notary_auth.errors import InsecureUrl, LoginError, NotaryAuthError
 
 from .drivers import Errors
@@ -66,13 +66,13 @@ def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, Con
     if response.request is not control:
         # The client has followed a redirect: what counts is the platform's own response.
         response = next((hop for hop in response.history if hop.request is control), response)
-        return ControlBody(response.headers).response(response.status_code)
-    body = ControlBody(response.headers, _read_timeout(control))
+        return ControlBody(response.status_code, response.headers).response()
+    body = ControlBody(response.status_code, response.headers, _read_timeout(control))
     if response.is_stream_consumed:  # by an event hook of the user's
         body.take_all([response.content])
     else:
         yield ReadControl(_detached(response), body)
-    return body.response(response.status_code)
+    return body.response()
 
 
 def to_client_request(
@@ -179,7 +179,7 @@ class _Trace:
             self._is_a_proxys = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
             self.status = next(part for part in info["return_value"] if isinstance(part, int))
-            if 300 <= self.status < 400:
+            if is_redirect(self.status):
                 self._end_here(ControlResponse(self.status, {}, b""))
 
     def _check_peer(self, host: str, port: int | None) -> None:

@@ -171,14 +171,14 @@ class SessionAuth(Adapter):
         response = await self._sent(session, self._prepared(request))
         if getattr(response, "lazy", False):  # niquests', where it multiplexes
             await settled(session.gather(response))
-        body = ControlBody(response.headers, TIMEOUT[1])
+        body = ControlBody(response.status_code, response.headers, TIMEOUT[1])
         try:
             await _read(response, body)
         except Exception as error:  # noqa: BLE001  raised again
             raise _as_client_error(error, self._library) from None
         finally:
             await settled(response.close())
-        return body.response(response.status_code)
+        return body.response()
 
     async def _sent(self, session: Any, prepared: Any) -> Any:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)

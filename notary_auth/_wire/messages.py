@@ -37,6 +37,11 @@ class ControlResponse(NamedTuple):
         return f"<ControlResponse {self.status}, {len(self.body)} bytes>"
 
 
+def is_redirect(status: int) -> bool:
+    """Whether a response of this status sends the client elsewhere, where no credentials are to go."""
+    return 300 <= status < 400
+
+
 def is_encoded(headers: Mapping[str, str]) -> bool:
     """Whether a response with these headers (by lower-case names) has an encoded body, which is not read."""
     return headers.get("content-encoding", "identity").strip().lower() != "identity"
@@ -49,18 +54,20 @@ class ControlBody:
     with locals shows what is in it.
 
     Args:
-        headers: of the response. An encoded body is not read at all, since none was accepted.
+        status: of the response. The body of a redirect, which is not followed, is not read.
+        headers: of the response. An encoded body is not read either, since none was accepted.
         seconds: that reading it may take.
     """
 
-    __slots__ = ("_bytes", "_deadline", "_headers", "is_late", "is_readable")
+    __slots__ = ("_bytes", "_deadline", "_headers", "_status", "is_late", "is_readable")
 
-    def __init__(self, headers: Mapping[str, str], seconds: float = inf) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], seconds: float = inf) -> None:
+        self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._bytes = bytearray()
         self._deadline = time.monotonic() + seconds
         self.is_late = False
-        self.is_readable = not is_encoded(self._headers)  # whether it is not encoded, and so may be read
+        self.is_readable = not is_redirect(status) and not is_encoded(self._headers)  # whether it may be read
 
     def take(self, chunk: bytes) -> bool:
         """Add a chunk. Returns whether there may be another."""
@@ -69,10 +76,10 @@ class ControlBody:
         return not self.is_late and len(self._bytes) <= BODY_LIMIT
 
     def take_all(self, chunks: Iterable[bytes]) -> None:
-        """Add chunks until there need not be another; none of an encoded body."""
+        """Add chunks until there need not be another; none of a body that is not readable."""
         if self.is_readable:
             all(map(self.take, chunks))  # don't bind chunks to locals: they would show up in tracebacks
 
-    def response(self, status: int) -> "ControlResponse":
+    def response(self) -> "ControlResponse":
         """The response that this is the body of."""
-        return ControlResponse(status, self._headers, bytes(self._bytes), self.is_late)
+        return ControlResponse(self._status, self._headers, bytes(self._bytes), self.is_late)

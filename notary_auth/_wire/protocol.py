@@ -20,7 +20,7 @@ from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
 from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
 
-from .messages import BODY_LIMIT, ControlRequest, ControlResponse, is_encoded
+from .messages import BODY_LIMIT, ControlRequest, ControlResponse, is_encoded, is_redirect
 from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
@@ -339,7 +339,7 @@ def _said(error: str | None, description: str | None, response: ControlResponse)
 def _described(response: ControlResponse) -> str:
     if response.is_hidden:
         return f"{response.status}, which an event hook hides: it raises"
-    if 300 <= response.status < 400:
+    if is_redirect(response.status):
         return f"{response.status}, a redirect, which is not followed with credentials"
     return f"{response.status} without an explanation that could be read"
 
@@ -370,7 +370,10 @@ def _any_spelling(secret: Secret) -> re.Pattern[str]:
                     "".join(f"(?i:%{byte:02x})" for byte in character.encode()),
                     "".join(rf"(?i:\\u{unit})" for unit in units),
                     rf"&#0*{code};?|(?i:&#x0*{code:x};?)",
-                    *(f"&{re.escape(name)}" for name in entities.get(character, [])),
+                    *(
+                        f"&{re.escape(name)}"
+                        for name in sorted(entities.get(character, []), key=len, reverse=True)
+                    ),
                     *([r"\+"] if character == " " else []),
                     rf"\\?{re.escape(character)}",  # last: a percent sign begins its own encoding
                 ]

@@ -324,7 +324,7 @@ def test_log_records_of_a_refresh_and_of_a_second_login(caplog: pytest.LogCaptur
 
 def test_reprs() -> None:
     token = token_of(logged_in())
-    body = ControlBody({})
+    body = ControlBody(200, {})
     body.take(b"secret")
     assert [
         repr(ControlRequest("GET", f"{LOOKUP_URL}?login=JohnSmith", {}, b"secret")),

@@ -37,10 +37,10 @@ HOME = Origin("https", "eu2-cloud.acronis.com", None)
 
 
 def test_a_body_is_read_up_to_its_limit_and_one_chunk_more() -> None:
-    body = ControlBody({})
+    body = ControlBody(200, {})
     assert body.take(b"x" * BODY_LIMIT)
     assert not body.take(b"y")
-    assert body.response(200).body == b"x" * BODY_LIMIT + b"y"
+    assert body.response().body == b"x" * BODY_LIMIT + b"y"
     assert not body.is_late
 
 
@@ -68,29 +68,32 @@ def test_a_body_without_end_is_read_no_further_than_needed() -> None:
             taken.append(1)
             yield b" " * (BODY_LIMIT // 4)
 
-    body = ControlBody({})
+    body = ControlBody(200, {})
     body.take_all(chunks())
-    assert len(body.response(200).body) == BODY_LIMIT * 5 // 4
+    assert len(body.response().body) == BODY_LIMIT * 5 // 4
     assert len(taken) == 5
 
 
 def test_an_encoded_body_is_not_read() -> None:
-    body = ControlBody({"Content-Encoding": "br"})
+    body = ControlBody(200, {"Content-Encoding": "br"})
     body.take_all(iter(lambda: b"x", b""))
     assert not body.is_readable
-    assert body.response(200) == ControlResponse(200, {"content-encoding": "br"}, b"")
+    assert body.response() == ControlResponse(200, {"content-encoding": "br"}, b"")
+    redirect = ControlBody(302, {})
+    redirect.take_all(iter([b"never read"]))
+    assert redirect.response() == ControlResponse(302, {}, b"")
 
 
 def test_a_body_is_late_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    body, patient = ControlBody({}, 30), ControlBody({})
+    body, patient = ControlBody(200, {}, 30), ControlBody(200, {})
     now = 130.0
     assert body.take(b"{")
     now = 130.1
     assert not body.take(b"}")
-    assert (body.is_late, body.response(200).body) == (True, b"{}")
-    assert not ControlBody({}).is_late
+    assert (body.is_late, body.response().body) == (True, b"{}")
+    assert not ControlBody(200, {}).is_late
     assert patient.take(b"{}")
     now = inf
     assert patient.take(b"{}")
