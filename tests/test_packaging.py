@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import runpy
 import shutil
@@ -79,6 +80,32 @@ def test_the_version_stands_in_one_place() -> None:
         and re.search(rf"^__?version.*{re.escape(__version__)}", (ROOT / name).read_text(), re.MULTILINE)
     ]
     assert holds == ["notary_auth/_version.py"]
+
+
+#: The version of a package that fixed a hole, and the hole.
+FIXED_IN = {
+    "cryptography": ("42.0.4", "CVE-2024-26130"),
+    "h11": ("0.16.0", "CVE-2025-43859"),
+    "idna": ("3.7", "CVE-2024-3651"),
+    "python-multipart": ("0.0.22", "CVE-2026-24486"),
+    "requests": ("2.32.4", "CVE-2024-47081"),
+    "starlette": ("0.47.2", "CVE-2025-54121"),
+}
+
+
+def as_numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
+
+
+@pytest.mark.parametrize("package", FIXED_IN)
+def test_a_lower_bound_excludes_a_known_hole(package: str) -> None:
+    config = configparser.RawConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    required = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    bounds = re.findall(rf"^{package} >= ([\d.]+)$", "\n".join(required), re.MULTILINE)
+    release, hole = FIXED_IN[package]
+    assert bounds, f"setup.cfg has no lower bound for {package}"
+    assert all(as_numbers(bound) >= as_numbers(release) for bound in bounds), hole
 
 
 def test_the_workflows_are_valid() -> None:
