@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,18 +13,6 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .terminal import Terminal
-
-#: HTTPie 3.2.4 passes its headers in a way that these do not take (httpie/cli#1540): its own fault, with any auth.
-OLDEST_REQUESTS = (2, 29)
-
-
-def httpie_works() -> bool:
-    return tuple(map(int, re.findall(r"\d+", version("requests"))[:2])) >= OLDEST_REQUESTS
-
-
-pytestmark = pytest.mark.skipif(
-    not httpie_works(), reason="HTTPie itself does not work with this version of requests"
-)
 
 
 class Http(Terminal):
