@@ -133,7 +133,7 @@ def _is_idna(host: str) -> bool:
 
     try:
         return all(map(idna.decode, labels))
-    except UnicodeError:  # an IDNAError is one; old versions raise the codec's own
+    except idna.IDNAError:
         return False
 
 
