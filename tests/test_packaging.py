@@ -116,6 +116,16 @@ def test_the_workflows_are_valid() -> None:
     assert done.stdout + done.stderr == ""
 
 
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit(workflow: Path) -> None:
+    used = re.findall(r"\buses:\s*(.+)", workflow.read_text(encoding="utf-8"))
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+
+
 ADAPTER = {"account", "from_account", "from_env"}
 PUBLIC = {
     "notary_auth.Account": {
