@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
 from notary_auth import __version__
 
@@ -124,6 +125,13 @@ def test_actions_are_pinned_by_commit(workflow: Path) -> None:
     used = re.findall(r"\buses:\s*(.+)", workflow.read_text(encoding="utf-8"))
     assert used
     assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+
+
+def test_the_job_that_publishes_may_only_get_its_token() -> None:
+    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))
+    assert release["permissions"] == {"contents": "read"}
+    granted = {name: job["permissions"] for name, job in release["jobs"].items() if "permissions" in job}
+    assert granted == {"publish": {"id-token": "write"}, "github-release": {"contents": "write"}}
 
 
 ADAPTER = {"account", "from_account", "from_env"}
