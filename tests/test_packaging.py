@@ -134,6 +134,16 @@ def test_the_job_that_publishes_may_only_get_its_token() -> None:
     assert granted == {"publish": {"id-token": "write"}, "github-release": {"contents": "write"}}
 
 
+def test_each_tool_of_a_workflow_has_a_version() -> None:
+    lines = (ROOT / ".github" / "tools.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0] for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
+    assert "setuptools" in pinned
+    for workflow in WORKFLOWS:
+        for arguments in re.findall(r"\bpip install (.+)", workflow.read_text(encoding="utf-8")):
+            assert arguments.startswith("--constraint .github/tools.txt ")
+            assert set(arguments.split()[2:]) <= pinned
+
+
 ADAPTER = {"account", "from_account", "from_env"}
 PUBLIC = {
     "notary_auth.Account": {
