@@ -144,6 +144,16 @@ def test_each_tool_of_a_workflow_has_a_version() -> None:
             assert set(arguments.split()[2:]) <= pinned
 
 
+def test_dependabot_looks_after_actions_tools_and_bounds() -> None:
+    config = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    looked_after = {
+        (update["package-ecosystem"], directory)
+        for update in config["updates"]
+        for directory in update.get("directories", [update.get("directory")])
+    }
+    assert looked_after == {("github-actions", "/"), ("pip", "/"), ("pip", "/.github")}
+
+
 ADAPTER = {"account", "from_account", "from_env"}
 PUBLIC = {
     "notary_auth.Account": {
