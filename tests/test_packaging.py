@@ -83,6 +83,23 @@ def test_the_version_stands_in_one_place() -> None:
     assert holds == ["notary_auth/_version.py"]
 
 
+def setup_cfg() -> configparser.RawConfigParser:
+    config = configparser.RawConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    return config
+
+
+def test_the_metadata_says_where_to_turn() -> None:
+    assert {"project_urls", "author_email"} & set(setup_cfg()["metadata"])
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/security.rst"])
+def test_a_vulnerability_is_reported_in_a_way_that_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert '"Report a vulnerability" on the Security tab' in text
+    assert "author_email" in setup_cfg()["metadata"] or "package's metadata" not in text
+
+
 #: The version of a package that fixed a hole, and the hole.
 FIXED_IN = {
     "cryptography": ("42.0.4", "CVE-2024-26130"),
@@ -100,8 +117,7 @@ def as_numbers(release: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("package", FIXED_IN)
 def test_a_lower_bound_excludes_a_known_hole(package: str) -> None:
-    config = configparser.RawConfigParser()
-    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    config = setup_cfg()
     required = [config["options"]["install_requires"], *config["options.extras_require"].values()]
     bounds = re.findall(rf"^{package} >= ([\d.]+)$", "\n".join(required), re.MULTILINE)
     release, hole = FIXED_IN[package]
