@@ -22,6 +22,7 @@ from tests.clients import CLIENTS
 from tests.core import (
     CLOUD,
     Call,
+    ControlBody,
     ControlResponse,
     Forward,
     Origin,
@@ -51,6 +52,7 @@ def replies(data: bytes) -> None:
     account = Account("JohnSmith", PASSWORD, totp=lambda: CODE)
     steps = steps_of(account, f"{account.cloud_url}/x")
     result: Any = None
+    last = ControlResponse(500, {}, b"")
     sent = 0
     try:
         while True:
@@ -62,7 +64,7 @@ def replies(data: bytes) -> None:
                         home = Origin.of(request.url)
                         assert home is not None
                         assert home.is_secure
-                    result = left.pop(0) if left else ControlResponse(500, {}, b"")
+                    result = last = left.pop(0) if left else ControlResponse(500, {}, b"")
                 case Sleep(seconds):
                     assert 0 <= seconds <= 60
                 case Call(function):
@@ -71,6 +73,8 @@ def replies(data: bytes) -> None:
                     raise AssertionError("waits for nobody")
                 case Forward(signature):
                     _check_token(account)
+                    assert last.status == 200
+                    assert last.headers.get("content-encoding", "identity").strip().lower() == "identity"
                     result = Received(
                         200, signature.url or f"{account.cloud_url}/x", signature.authorization, True
                     )
@@ -88,8 +92,10 @@ def _reply(part: bytes) -> ControlResponse:
     with suppress(ValueError, RecursionError):
         document = json.loads(head)
         if isinstance(document, dict):
-            headers = {name.lower(): value for name, value in document.items() if isinstance(value, str)}
-    return ControlResponse(status, headers, body)
+            headers = {name: value for name, value in document.items() if isinstance(value, str)}
+    read = ControlBody(status, headers)  # as every adapter reads it
+    read.take_all([body])
+    return read.response()
 
 
 def _check_token(account: Account) -> None:

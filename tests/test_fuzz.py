@@ -45,8 +45,12 @@ HEADERS = st.fixed_dictionaries(
     optional={
         "date": st.text(max_size=30) | st.just("Fri, 12 Jul 2019 03:56:04 GMT"),
         "retry-after": st.text(max_size=30) | st.integers().map(str),
+        "Content-Encoding": st.text(max_size=10)
+        | st.sampled_from(["gzip", "gzip, br", "identity", " Identity", ""]),
+        "location": st.text(max_size=30) | st.just("https://elsewhere.example/"),
+        "content-length": st.integers().map(str),
     },
-)
+) | st.dictionaries(st.text(max_size=20), st.text(max_size=30), max_size=4)
 
 
 @st.composite
