@@ -56,7 +56,7 @@ from notary_auth._core.credentials import check_credentials
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
 from notary_auth._core.login import TokenSource
 from notary_auth._core.record import MACHINES_SLACK, REFRESH_TOKEN_TTL, TOKEN_TTL, SharedRecord
-from notary_auth._core.refusals import REFUSAL_TTL, Refusal, Refusals
+from notary_auth._core.refusals import FIRST_PAUSE, LONGEST_PAUSE, MAX_FAILURES, REFUSAL_TTL, Refusal, Refusals
 from notary_auth._core.seal import RecordError, Seal
 from notary_auth._core.shared_tokens import LEASE, SharedTokens
 from notary_auth._core.single_flight import (
@@ -84,8 +84,9 @@ from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, 
 from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
 from notary_auth._wire.messages import BODY_LIMIT, ControlBody, ControlRequest, ControlResponse
-from notary_auth._wire.origin import Origin
+from notary_auth._wire.origin import MAX_BASE_URL, Origin
 from notary_auth._wire.protocol import (
+    MAX_TOKEN,
     RETRIED,
     RETRY_AFTER_LIMIT,
     flaw_of_text,

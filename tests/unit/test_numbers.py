@@ -15,10 +15,15 @@ from tests import core
         ("LEADER_TIMEOUT", 60),
         ("LIVENESS_INTERVAL", 5),  # rule 8
         ("REFUSAL_TTL", 300),  # rule 9
+        ("MAX_FAILURES", 3),
+        ("FIRST_PAUSE", 2),
+        ("LONGEST_PAUSE", 60),
         ("MAX_ATTEMPTS", 3),  # rule 10
         ("RETRIED", {429, 502, 503, 504}),
         ("RETRY_AFTER_LIMIT", 60),
         ("BODY_LIMIT", 1024 * 1024),  # rule 12
+        ("MAX_BASE_URL", 300),
+        ("MAX_TOKEN", 16 * 1024),
         ("REFRESH_MARGIN", 300),  # rule 14
         ("REFRESH_PAUSE", 30),
         ("MAX_REPLAYS", 3),  # rule 15
