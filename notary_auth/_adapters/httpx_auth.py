@@ -177,8 +177,14 @@ class HttpxAuth(Adapter):
         url = request.url
         # Comparing the parts is cheaper than to make a string of the URL.
         signature = self._cached_signature_at(url.scheme, url.host, url.port)
-        if signature is None:
-            signature = self._account.cached_signature(str(url))
+        if signature is not None:
+            headers = request.headers
+            # As `_apply` does it; this is what most requests take. The client's own Host header is the first one.
+            headers["Authorization"] = signature.authorization
+            if headers.raw[0][1] != signature.host.encode():
+                headers["Host"] = signature.host
+            return True
+        signature = self._account.cached_signature(str(url))
         if signature is not None:
             _apply(signature, request)
         return signature is not None
@@ -285,9 +291,8 @@ def _apply(signature: Signature, request: Any) -> None:
         request.headers.pop("Cookie", None)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
-        host = request.url.netloc.decode("ascii")
-        if request.headers.get("Host") != host:  # as of a request that was re-addressed
-            request.headers["Host"] = host
+        if request.headers.get("Host") != signature.host:
+            request.headers["Host"] = signature.host
 
 
 def _can_replay(request: Any, byte_stream: type) -> bool:

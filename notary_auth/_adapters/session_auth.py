@@ -242,6 +242,8 @@ class RequestsAuth(SessionAuth):
         signature = self._cached_signature(request.url or "")
         if signature is None:
             finish(self._sign(request))
+        elif signature.url is None and not _has_host(request):  # as `apply` does it; what most requests take
+            request.headers["Authorization"] = signature.authorization
         else:
             apply(signature, request)
         request.hooks["response"].append(self._hook)
@@ -310,6 +312,15 @@ def _as_client_error(error: Exception, library: Any) -> Exception:
     return own
 
 
+def _has_host(request: Any) -> bool:
+    """Whether the user has given a prepared request a Host.
+
+    The public way to see lets a KeyError be raised, which takes as long as all the rest of a signature. Without
+    the private dictionary, that is the way.
+    """
+    return "host" in getattr(request.headers, "_store", request.headers)
+
+
 def apply(signature: Signature, request: Any) -> None:
     """Sign a prepared request, and send it where the signature says."""
     if signature.url is not None:
@@ -322,7 +333,8 @@ def apply(signature: Signature, request: Any) -> None:
             request.prepare_cookies(jar)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
-        request.headers.pop("Host", None)  # the client's own is right, whatever this one was
+        if _has_host(request):  # the client's own is right
+            del request.headers["Host"]
 
 
 def pass_on(hook: Any, successor: Any, response: Any) -> None:

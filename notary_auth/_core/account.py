@@ -155,7 +155,8 @@ class Account:
             if url.startswith(token.prefix):
                 return token.signature
             if url.startswith(self._cloud_prefix) and not url.startswith(self._data_center.lookup_url):
-                return Signature(token.authorization, token.prefix + url[len(self._cloud_prefix) :])
+                readdressed = token.prefix + url[len(self._cloud_prefix) :]
+                return Signature(token.authorization, readdressed, token.signature.host)
         return None
 
     def cached_signature_at(self, scheme: str, host: str, port: int | None) -> Signature | None:
@@ -179,7 +180,7 @@ class Account:
         token = yield from self._cache.get(self._log_in)
         if token.data_center is None or token.data_center == origin:
             return token.signature
-        return Signature(token.authorization, token.data_center.readdress(url))
+        return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
 
     def reauthorize(self, received: Received) -> Steps[Signature | None]:
         """What to send the request again with. None: the response is the caller's.

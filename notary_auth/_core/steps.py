@@ -21,13 +21,15 @@ class Signature:
     Attributes:
         authorization: the value of the ``Authorization`` header; None: leave the request unsigned.
         url: where the request has to be sent instead; None: where it is addressed to.
+        host: what the ``Host`` header of a signed request has to be, whatever it came with; empty if unsigned.
     """
 
-    __slots__ = ("authorization", "url")
+    __slots__ = ("authorization", "host", "url")
 
-    def __init__(self, authorization: str | None, url: str | None) -> None:
+    def __init__(self, authorization: str | None, url: str | None, host: str = "") -> None:
         self.authorization = authorization
         self.url = url
+        self.host = host
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Signature) and (other.authorization, other.url) == (self.authorization, self.url)

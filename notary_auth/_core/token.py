@@ -45,7 +45,8 @@ class Token:
         self.prefix = prefix  # what the URLs of its data center begin with; the slash at its end closes the host
         self.refresh_at = refresh_at  # from here on, one caller gets a new token
         self.expires_at = expires_at  # from here on, it is not used
-        self.signature = Signature(authorization, None)  # of a request that is addressed to the data center
+        # Of a request that is addressed to the data center.
+        self.signature = Signature(authorization, None, "" if data_center is None else data_center.netloc)
 
     @classmethod
     def issued(cls, authorization: Bearer, data_center: Origin, now: float, lifetime: float | None) -> "Token":
