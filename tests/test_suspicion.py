@@ -227,20 +227,44 @@ def test_the_search_reaches_a_secret() -> None:
     assert leaks(reachable(error), ["geheim"]) == ["geheim"]
 
 
+@pytest.mark.parametrize("client", each(client for client in HTTPX if not client.is_async))
+def test_rule_11_a_login_without_tls_goes_through_no_open_connection_to_a_proxy(
+    client: Client, server: BadServer
+) -> None:
+    with BadServer() as proxy:
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        proxy.faults["http://other.example/"] = drip(answer, [b"x"], 30)  # and the connection stays
+        with client.library.Client(proxy=proxy.url) as session:
+            assert session.get("http://other.example/").status_code == 200
+            with pytest.raises(InsecureUrl, match="is sent without TLS"):
+                session.get(f"{server.url}{FILES}", auth=auth_at(client, server))
+        assert proxy.paths == ["http://other.example/"]
+
+
 @pytest.mark.parametrize("client", each(HTTPX))
-@pytest.mark.parametrize("is_warm", [False, True], ids=["a new connection", "an open connection"])
+def test_rule_11_a_login_without_tls_goes_through_no_socks_proxy(
+    client: Client, server: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(InsecureUrl, match="is sent without TLS"):
+        client.get(f"{server.url}{FILES}", auth_at(client, server))
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
 def test_rule_11_a_login_without_tls_goes_through_no_proxy(
-    client: Client, server: BadServer, monkeypatch: pytest.MonkeyPatch, is_warm: bool
+    client: Client, server: BadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BadServer() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, "")
-        if is_warm:
-            client.get(f"{server.url}/x")
-            assert proxy.paths, "it is a proxy"
-            proxy.paths.clear()
+        client.get(f"{server.url}/x")
+        assert proxy.paths, "it is a proxy"
+        proxy.paths.clear()
         auth = auth_at(client, server)
         with pytest.raises(InsecureUrl, match="is sent without TLS, so through no proxy: set NO_PROXY") as caught:
             client.get(f"{server.url}{FILES}", auth)

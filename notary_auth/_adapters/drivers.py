@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from notary_auth._core.caller import running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 from notary_auth._secrets import strip_tracebacks
-from notary_auth._wire.messages import ControlRequest
-from notary_auth.errors import LoginError, NotaryAuthError
+from notary_auth.errors import NotaryAuthError
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,12 +62,6 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
 def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """The same where `do` returns nothing that has to be awaited."""
     return finish(arun(steps, do, network_error))
-
-
-def unusable(request: ControlRequest, error: Exception) -> LoginError:
-    """The error of a control request that a client cannot send, since it takes the platform's host for none."""
-    where = request.url.partition("?")[0]
-    return LoginError(f"the client cannot send a request to {where}: {type(error).__name__}", url=where)
 
 
 async def settled(value: Any) -> Any:

@@ -21,7 +21,7 @@ from notary_auth._wire.protocol import REFUSALS
 from notary_auth.errors import LoginError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
-from .drivers import aperform, perform, unusable
+from .drivers import aperform, perform
 from .httpx_control import REPEATED, Outcome, ReadControl, read_control, to_client_request
 
 Result = TypeVar("Result")
@@ -243,8 +243,14 @@ class HttpxAuth(Adapter):
             control, trace = to_client_request(
                 self._control_type, request, exchange.request, exchange.is_async, end_here
             )
-        except (ValueError, self._library.InvalidURL) as error:
-            raise unusable(request, error) from None
+        except (
+            ValueError,
+            self._library.InvalidURL,
+        ) as error:  # what the platform named is no host to this client
+            url = request.url.partition("?")[0]
+            raise LoginError(
+                f"the client cannot send a request to {url}: {type(error).__name__}", url=url
+            ) from None
         try:
             response = yield control
         except GeneratorExit:

@@ -22,7 +22,7 @@ from notary_auth._secrets import hides_arguments, strip_tracebacks
 from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
-from .drivers import finish, perform, settled, unusable
+from .drivers import finish, perform, settled
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -109,11 +109,7 @@ class SessionAuth(Adapter):
 
     def _prepared(self, request: ControlRequest) -> Any:
         """A control request. Prepared without a session: no netrc, and none of its headers, cookies and auth."""
-        unprepared = self._library.Request(request.method, request.url, request.headers, data=request.body)
-        try:
-            prepared = unprepared.prepare()
-        except ValueError as error:  # the client's InvalidURL, or IDNA's
-            raise unusable(request, error) from None
+        prepared = self._library.Request(request.method, request.url, request.headers, data=request.body).prepare()
         prepared.register_hook("response", _drop_location)
         return prepared
 
