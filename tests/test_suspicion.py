@@ -233,12 +233,13 @@ def test_rule_11_a_login_without_tls_goes_through_no_open_connection_to_a_proxy(
 ) -> None:
     with BadServer() as proxy:
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-        proxy.faults["http://other.example/"] = drip(answer, [b"x"], 30)  # and the connection stays
+        url = f"{server.url}/x"
+        proxy.faults[url] = drip(answer, [b"x"], 30)  # and the connection stays
         with client.library.Client(proxy=proxy.url) as session:
-            assert session.get("http://other.example/").status_code == 200
+            assert session.get(url).status_code == 200
             with pytest.raises(InsecureUrl, match="is sent without TLS"):
                 session.get(f"{server.url}{FILES}", auth=auth_at(client, server))
-        assert proxy.paths == ["http://other.example/"]
+        assert proxy.paths == [url]
 
 
 @pytest.mark.parametrize("client", each(HTTPX))
