@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LogoutError,
         NotaryAuthError,
         TotpRequired,
+        TotpSetupRequired,
     )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LogoutError",
     "NotaryAuthError",
     "TotpRequired",
+    "TotpSetupRequired",
     "__version__",
 ]
 

@@ -81,6 +81,10 @@ class TotpRequired(LoginError):
     """The account needs a TOTP code (RFC 6238) that was missing, or not accepted."""
 
 
+class TotpSetupRequired(TotpRequired):
+    """Two-factor authentication is mandatory, and the account has not enrolled: no code can help."""
+
+
 class LogoutError(NotaryAuthError):
     """The platform did not take the tokens back: no answer, or another. They are forgotten here all the same."""
 

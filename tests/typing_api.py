@@ -21,6 +21,7 @@ from notary_auth import (
     LogoutError,
     NotaryAuthError,
     TotpRequired,
+    TotpSetupRequired,
 )
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
@@ -91,7 +92,9 @@ def errors(error: NotaryAuthError) -> None:
     assert_type(error.error, str | None)
     assert_type(error.error_description, str | None)
     assert_type(error.url, str | None)
-    kinds: list[type[LoginError]] = [CredentialsRefused, TotpRequired]
+    assert_type(error.retry_after, float | None)
+    assert_type(error.age, float | None)
+    kinds: list[type[LoginError]] = [CredentialsRefused, TotpRequired, TotpSetupRequired]
     more: list[type[NotaryAuthError]] = [DiscoveryError, InsecureUrl, LogoutError, *kinds]
     value_error: type[ValueError] = InsecureUrl
     assert more

@@ -38,6 +38,7 @@ NETWORK = "Look at the network, at firewalls, and at HTTPS_PROXY."
 #: The most special error first.
 ENDINGS = (
     Ending(errors.CredentialsRefused, 3, "Check user name and password. Further failures lock the account."),
+    Ending(errors.TotpSetupRequired, 4, "Enrol the account in the console, or turn it into a service account."),
     Ending(
         errors.TotpRequired,
         4,

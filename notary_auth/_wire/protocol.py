@@ -18,7 +18,14 @@ from urllib.parse import urlencode
 
 from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
-from notary_auth.errors import CredentialsRefused, DiscoveryError, LoginError, LogoutError, TotpRequired
+from notary_auth.errors import (
+    CredentialsRefused,
+    DiscoveryError,
+    LoginError,
+    LogoutError,
+    TotpRequired,
+    TotpSetupRequired,
+)
 
 from .messages import BODY_LIMIT, ControlRequest, ControlResponse, is_encoded, is_redirect
 from .origin import Origin
@@ -38,7 +45,10 @@ _HEADERS = {
     "User-Agent": f"notary-auth/{__version__}",
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
-_TOTP_ERRORS = frozenset({"totp_required", "invalid_totp", "totp_setup_required"})
+_REFUSED = frozenset({"access_denied", "invalid_grant"})
+_ABOUT_THE_REQUEST = frozenset(
+    {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
+)
 MAX_TOKEN = 16 * 1024  # characters
 _SEARCHED = 64 * 1024  # characters of it that are searched for secrets; the rest is not shown
 _SPELLED = 64  # characters of a secret that are searched for; what follows a longer one is not shown
@@ -149,7 +159,7 @@ def read_login(
     """
     url = f"{data_center}{TOKEN_PATH}"
     if response.status != 200:
-        raise _login_refusal(response, data_center, username, secrets)
+        raise _login_refusal(response, data_center, username, secrets, offline_access)
     document, flaw = _read_object(response)
     if document is not None:
         refresh_token = document.get("refresh_token") if offline_access else None
@@ -169,25 +179,34 @@ def read_login(
 
 
 def _login_refusal(
-    response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret]
+    response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret], offline_access: bool
 ) -> LoginError:
     code, error, description = _explanation(response, secrets)
     who = f"the login of {username!r} at {data_center}"
     said = _said(error, description, response)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
-    if code in _TOTP_ERRORS:
+    if code == "totp_setup_required":
+        kind = TotpSetupRequired
+        message = (
+            f"{who} needs two-factor authentication, and the account has not set it up: {said}. No code can help: "
+            "enrol the account in the console, or have an administrator turn it into a service account."
+        )
+    elif code == "totp_required":
         kind = TotpRequired
         message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
-        if code == "invalid_totp":
-            message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    # Without a readable code, a 401 still is about the credentials; a 403 may be any gateway's. Where a response
-    # is hidden, it may be either, and sending what was refused again is the worse mistake.
-    elif response.status == 401 or (
-        response.status in REFUSALS and (response.is_hidden or code) and code != "invalid_request"
-    ):
+    elif code == "invalid_totp":
+        kind = TotpRequired
+        message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
+    elif code in _ABOUT_THE_REQUEST:
+        message = f"{message}, which is about the request and not about the password"
+    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to send
+    # again what was refused is the worse mistake.
+    elif response.status == 401 or (response.status == 400 and (code in _REFUSED or response.is_hidden)):
         kind = CredentialsRefused
         message = f"the platform refused {who}: {said}."
+    elif response.status == 403 and offline_access:
+        message = f"{message}, which may be about offline_access=True and is not about the password"
     return kind(
         message,
         status=response.status,

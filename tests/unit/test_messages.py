@@ -123,7 +123,21 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
             reply(500, {"error_description": "Oops"}),
             " failed: the platform answered 500 without an explanation that could be read",
         ),
-        (reply(400, {"error": "invalid_request"}), " failed: the platform answered invalid_request"),
+        (
+            reply(400, {"error": "invalid_request"}),
+            " failed: the platform answered invalid_request, which is about the request and not about the "
+            "password",
+        ),
+        (
+            refused("access_denied", "Requested scope", 403),
+            " failed: the platform answered access_denied (Requested scope)",
+        ),
+        (
+            refused("totp_setup_required", "MFA"),
+            " needs two-factor authentication, and the account has not set it up: totp_setup_required (MFA). No "
+            "code can help: enrol the account in the console, or have an administrator turn it into a service "
+            "account.",
+        ),
         (
             reply(403, {"error": ["access_denied"]}),
             " failed: the platform answered 403 without an explanation that could be read",

@@ -12,6 +12,7 @@ from notary_auth import (
     DiscoveryError,
     LoginError,
     TotpRequired,
+    TotpSetupRequired,
 )
 from tests.core import (
     HOME,
@@ -148,18 +149,33 @@ def test_rule_9_a_code_that_is_required_and_cannot_be_given_is_no_reason_to_log_
 def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int) -> None:
     account = new_account()
     conversation = begin(account).go_on(found(), refused(error, "no code", status))
-    assert type(conversation.error) is TotpRequired
-    assert ("Check the secret" if error == "invalid_totp" else "Pass totp=") in str(conversation.error)
+    assert type(conversation.error) is (TotpRequired if error == "invalid_totp" else TotpSetupRequired)
+    assert ("Check the secret" if error == "invalid_totp" else "enrol the account") in str(conversation.error)
     assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
+
+
+ABOUT_THE_REQUEST = (
+    "invalid_request",
+    "invalid_scope",
+    "unsupported_grant_type",
+    "invalid_client",
+    "unauthorized_client",
+)
 
 
 @pytest.mark.parametrize(
     ("answer", "kept"),
     [
         (refused("access_denied", status=400), True),
-        (refused("access_denied", status=403), True),
+        (refused("access_denied", status=401), True),
         (refused("invalid_grant", status=400), True),
+        (refused("something_else", status=401), True),
         (reply(401, b"<html>"), True),
+        (reply(401, b""), True),
+        (refused("access_denied", status=403), False),
+        (refused("something_else", status=403), False),
+        (refused("something_else", status=400), False),
+        *((refused(code, status=status), False) for code in ABOUT_THE_REQUEST for status in (400, 401, 403)),
         (reply(403, b"<html>"), False),
         (reply(400, b""), False),
         (refused("invalid_request", status=400), False),
@@ -167,7 +183,7 @@ def test_rule_9_a_totp_refusal_is_not_a_refused_password(error: str, status: int
         (reply(404, {}), False),
     ],
 )
-def test_rule_9_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, kept: bool) -> None:
+def test_rule_25_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, kept: bool) -> None:
     account = new_account()
     error = begin(account).go_on(found(), answer).error
     assert type(error) is (CredentialsRefused if kept else LoginError)
