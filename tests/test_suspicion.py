@@ -229,13 +229,17 @@ def test_the_search_reaches_a_secret() -> None:
 
 @pytest.mark.parametrize("client", each(client for client in HTTPX if not client.is_async))
 def test_rule_11_a_login_without_tls_goes_through_no_open_connection_to_a_proxy(
-    client: Client, server: BadServer
+    client: Client, server: BadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BadServer() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "")
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         url = f"{server.url}/x"
         proxy.faults[url] = drip(answer, [b"x"], 30)  # and the connection stays
-        with client.library.Client(proxy=proxy.url) as session:
+        with client.library.Client() as session:
             assert session.get(url).status_code == 200
             with pytest.raises(InsecureUrl, match="is sent without TLS"):
                 session.get(f"{server.url}{FILES}", auth=auth_at(client, server))

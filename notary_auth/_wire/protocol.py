@@ -200,8 +200,8 @@ def _login_refusal(
         message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
     elif code in _ABOUT_THE_REQUEST:
         message = f"{message}, which is about the request and not about the password"
-    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to send
-    # again what was refused is the worse mistake.
+    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to
+    # send again what was refused is the worse mistake.
     elif response.status == 401 or (response.status == 400 and (code in _REFUSED or response.is_hidden)):
         kind = CredentialsRefused
         message = f"the platform refused {who}: {said}."
