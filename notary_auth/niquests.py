@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ._extras import missing_extra
@@ -63,8 +63,8 @@ class _NiquestsAuth(SessionAuth):
     _network_error = niquests.RequestException
     _library: ClassVar[Any] = niquests
 
-    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], passed: tuple[str, ...]) -> Any:
-        replayed = await super()._reauthorize(response, _at_once(kwargs), passed)
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], redirected: Sequence[Any]) -> Any:
+        replayed = await super()._reauthorize(response, _at_once(kwargs), redirected)
         return response if replayed is response else _put_in_place(replayed, response)
 
     async def _rewind(self, request: Any) -> bool:

@@ -56,7 +56,15 @@ from notary_auth._core.credentials import check_credentials
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
 from notary_auth._core.login import TokenSource
 from notary_auth._core.record import MACHINES_SLACK, REFRESH_TOKEN_TTL, TOKEN_TTL, SharedRecord
-from notary_auth._core.refusals import FIRST_PAUSE, LONGEST_PAUSE, MAX_FAILURES, REFUSAL_TTL, Refusal, Refusals
+from notary_auth._core.refusals import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    MAX_FAILURES,
+    REFUSAL_TTL,
+    FailedAttempts,
+    Refusal,
+    Refusals,
+)
 from notary_auth._core.seal import RecordError, Seal
 from notary_auth._core.shared_tokens import LEASE, SharedTokens
 from notary_auth._core.single_flight import (
@@ -395,6 +403,7 @@ def new_login(seconds: Callable[[], float], store: Any = None, **credentials: An
         cache=cache,
         data_center=data_center,
         refusals=refusals,
+        failed_attempts=FailedAttempts(),
         policy=policy,
         shared_tokens=SharedTokens(store, "JohnSmith", CLOUD),
     )

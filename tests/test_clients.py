@@ -213,15 +213,20 @@ def test_rule_5_another_host_chooses_no_path_that_is_signed(
     assert notary.count("login") == 0, "the token is as good as before"
 
 
+@pytest.mark.parametrize("name", ["Host", "hOST", b"host"])
 @pytest.mark.parametrize("moment", ["cold", "warm", "replayed"])
-def test_rule_5_a_signed_request_has_the_right_host(client: Client, moment: str) -> None:
+def test_rule_5_a_signed_request_has_the_right_host(client: Client, moment: str, name: str | bytes) -> None:
     with BadServer() as server:
         auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=server.url)
         if moment != "cold":
             client.get(f"{server.url}{FILES}", auth)
         if moment == "replayed":
             server.once[FILES] = send(reply(status=401))
-        client.get(f"{server.url}{FILES}", auth, headers={"Host": "evil.example"})
+        client.get(
+            f"{server.url}{FILES}",
+            auth,
+            headers={name: b"evil.example" if isinstance(name, bytes) else "evil.example"},
+        )
         signed = [head for head in server.heads if b"authorization: bearer" in head.lower()]
     own = f"\r\nhost: {urlsplit(server.url).netloc}\r\n".encode()
     assert len(signed) == {"cold": 1, "warm": 2, "replayed": 3}[moment]

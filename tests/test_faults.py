@@ -124,7 +124,12 @@ REPLIES = [
     Fault("a list", reply([]), "is not a JSON object"),
     Fault("an empty object", reply({}), "has no "),
     *(
-        Fault(f"redirect {status}", _redirect(status), "redirect", on_every_client=status == 307)
+        Fault(
+            f"redirect {status}",
+            _redirect(status),
+            "without an explanation" if status == 300 else "redirect",  # which no client follows
+            on_every_client=status == 307,
+        )
         for status in (300, 301, 302, 303, 307, 308)
     ),
     *(Fault(f"{status}", _busy(status), f"answered {status}") for status in (429, 502, 503, 504)),

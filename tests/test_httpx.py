@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from httpx_retries import Retry, RetryTransport
 
 from notary_auth import Account, CredentialsRefused, DiscoveryError, LoginError
 from notary_auth.sandbox import Sandbox
@@ -488,6 +489,103 @@ def test_rule_5_a_hook_that_reads_the_login_does_not_make_it_repeatable(
         advance(auth.account, 7200 - 100)
     assert any(b"password=" in body for body in read)
     assert [call.body_size for call in notary.calls if call.host == "foreign host"] in ([], [0], [0, 0])
+
+
+class RetryingTransport:
+    """What many a program has around its transport: repeats whatever is answered by a 503, and POST as well."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: Any) -> Any:
+        for _ in range(3):
+            response = self._transport.handle_request(request)
+            if response.status_code != 503:
+                break
+            response.close()
+        return response
+
+    async def handle_async_request(self, request: Any) -> Any:
+        for _ in range(3):
+            response = await self._transport.handle_async_request(request)
+            if response.status_code != 503:
+                break
+            await response.aclose()
+        return response
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def __enter__(self) -> RetryingTransport:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> RetryingTransport:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+
+def get_with(client: Client, transport: Any, url: str, auth: Any, **options: Any) -> Any:
+    """Get `url` through a transport of the user's."""
+    if not isinstance(client, HttpxAsync):
+        with client.library.Client(transport=transport, auth=auth, **options) as http:
+            return http.get(url)
+
+    async def get() -> Any:
+        async with client.library.AsyncClient(transport=transport, auth=auth, **options) as http:
+            return await http.get(url)
+
+    return client.run(get)
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+@pytest.mark.parametrize("path", [LOOKUP, LOGIN])
+def test_rule_25_a_transport_may_repeat_a_control_request(client: Client, path: str) -> None:
+    with BadServer() as server:
+        server.once[path] = send(reply(status=503))
+        kind = client.library.AsyncHTTPTransport if client.is_async else client.library.HTTPTransport
+        auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=server.url)
+        response = get_with(client, RetryingTransport(kind()), f"{server.url}{FILES}", auth)
+        assert response.status_code == 200
+        assert sorted(server.paths) == sorted([LOOKUP, LOGIN, FILES, path])
+
+
+@pytest.mark.parametrize("client", each(client for client in HTTPX if client.name in ("httpx", "httpx-asyncio")))
+def test_rule_25_httpx_retries_may_repeat_a_login(client: Client) -> None:
+    with BadServer() as server:
+        server.once[LOGIN] = send(reply(status=503))
+        retry = Retry(total=3, allowed_methods=["GET", "POST"], backoff_factor=0.01)
+        auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url=server.url)
+        response = get_with(client, RetryTransport(retry=retry), f"{server.url}{FILES}", auth)
+        assert response.status_code == 200
+        assert server.paths == [LOOKUP, LOGIN, LOGIN, FILES]
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+@pytest.mark.parametrize("status", [307, 308])
+def test_rule_5_a_login_is_sent_nowhere_else_by_a_transport_that_tells_nothing(
+    client: Client, status: int
+) -> None:
+    posted: list[str] = []
+
+    def respond(request: Any) -> Any:
+        if b"qwe123QWE" in request.read():
+            posted.append(request.url.host)
+        if request.url.path == LOGIN:
+            return client.library.Response(status, headers={"Location": "https://evil.example/steal"})
+        return client.library.Response(200, json={"server_url": "https://eu2-cloud.acronis.com"})
+
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
+    with pytest.raises(LoginError, match="redirect"):
+        with_transport(client, respond, f"https://cloud.acronis.com{FILES}", auth, follow_redirects=True)
+    assert set(posted) <= {"eu2-cloud.acronis.com"}
 
 
 async def _get_async(client: Client, url: str, auth: Any, hooks: dict[str, Any]) -> Any:

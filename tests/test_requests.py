@@ -16,7 +16,7 @@ from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
-from .core import advance, current_login, set_control_timeout
+from .core import advance, current_login, set_control_timeout, tokens_of
 from .paths import FILES, LOGIN
 
 
@@ -317,3 +317,17 @@ def test_a_session_that_raises_stop_iteration_has_logged_nobody_out(notary: Sand
         session.is_exhausted = True
         with pytest.raises(RuntimeError, match="StopIteration"):
             auth.logout()
+
+
+def test_a_prepared_request_begins_a_new_chain_each_time_it_is_sent(notary: Sandbox) -> None:
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    home, elsewhere = notary.data_center_urls[0], f"{notary.foreign_url}/x"
+    with requests.Session() as session:
+        prepared = session.prepare_request(requests.Request("GET", f"{home}{FILES}", auth=auth))
+        for _ in range(3):
+            notary.faults.answer_next(FILES, 302, {"Location": elsewhere})
+            notary.faults.answer_next("/x", 302, {"Location": f"{home}{FILES}"})
+            assert session.send(prepared).status_code == 401, "another host has chosen the path"
+            notary.revoke_tokens()
+            assert session.send(prepared).status_code == 200, "this time, nobody has"
+            prepared.headers["Authorization"] = f"Bearer {tokens_of(notary)[-1]}"

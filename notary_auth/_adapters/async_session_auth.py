@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from notary_auth._core.account import Account
 
 from .drivers import aperform
-from .session_auth import SessionAuth, no_hook, pass_on
+from .session_auth import SessionAuth, follow, no_hook, passed
 
 
 class AsyncSessionAuth(SessionAuth):
@@ -36,12 +37,13 @@ class AsyncSessionAuth(SessionAuth):
         await self._perform(self._account.log_out())
 
 
-async def _on_response(auth: AsyncSessionAuth, passed: tuple[str, ...], response: Any, **kwargs: Any) -> Any:
+async def _on_response(auth: AsyncSessionAuth, redirected: Sequence[Any], response: Any, **kwargs: Any) -> Any:
     if response.status_code == 401:
-        return await auth._reauthorize(response, kwargs, passed)
+        return await auth._reauthorize(response, kwargs, passed(redirected, response))
     if response.is_redirect:
         hook = next(each for each in response.request.hooks["response"] if isinstance(each, _AsyncHook))
-        pass_on(hook, _AsyncHook(_on_response, auth, (*passed, response.request.url)), response)
+        successor = _AsyncHook(_on_response, auth, [*passed(redirected, response), response.request])
+        follow(hook, successor, response)
     return response
 
 

@@ -240,13 +240,13 @@ class HttpxAuth(Adapter):
         end_here: Callable[[Outcome], None],
     ) -> Flow[ControlResponse]:
         try:
-            control, trace = to_client_request(
+            control, sending = to_client_request(
                 self._control_type, request, exchange.request, exchange.is_async, end_here
             )
         except (
             ValueError,
             self._library.InvalidURL,
-        ) as error:  # what the platform named is no host to this client
+        ) as error:  # the platform named what is no host to this client
             url = request.url.partition("?")[0]
             raise LoginError(
                 f"the client cannot send a request to {url}: {type(error).__name__}", url=url
@@ -255,9 +255,9 @@ class HttpxAuth(Adapter):
             response = yield control
         except GeneratorExit:
             # Perhaps an event hook that raises at a refusal. The password was refused all the same.
-            if trace.status in REFUSALS:
+            if sending.status in REFUSALS:
                 with suppress(NotaryAuthError, StopIteration):
-                    steps.send(ControlResponse(trace.status, {}, b"", is_hidden=True))
+                    steps.send(ControlResponse(sending.status, {}, b"", is_hidden=True))
             raise
         finally:
             control.forget()

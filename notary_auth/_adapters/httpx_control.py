@@ -1,8 +1,8 @@
-"""Control requests in httpx's and httpx2's terms: sent once, and their responses read with suspicion.
+"""Control requests in httpx's and httpx2's terms: sent nowhere else, and their responses read with suspicion.
 
 Control requests go through the user's client, by being yielded from the auth flow: through its proxies, CA bundle,
-mounts, mocks and time-outs, and past its event hooks. So the body of one is given out only once, to be safe from
-redirects, and the response is read apart from the client, which would read it whatever its size, and keep it.
+mounts, mocks and time-outs, and past its event hooks. So one is watched on its way (`_Sending`), and its response
+is read apart from the client, which would read it whatever its size, and keep it.
 """
 
 from __future__ import annotations
@@ -81,46 +81,64 @@ def to_client_request(
     user_request: Any,
     is_async: bool,
     end_here: Callable[[Outcome], None],
-) -> tuple[Any, _Trace]:
-    """A control request as the client sends it, with the time-outs of the user's request; and what traces it.
+) -> tuple[Any, _Sending]:
+    """A control request as the client sends it, with the time-outs of the user's request; and what watches it.
 
     Args:
         end_here: called where the client must not go on; raises an error as a rule.
     """
     control = control_type(request.method, request.url, headers=request.headers)
+    sending = control.sending_type(control.url, request.body or b"", end_here)
     if request.body is not None:
-        control.notary_auth_body = request.body
-        control.headers["Content-Length"] = str(len(request.body))
-        control.stream = control.one_shot(request.body, end_here)
-    trace = _Trace(control.url, end_here)
-    control.extensions["trace"] = trace.anote if is_async else trace.note
+        control.begin(request.body, sending)
+    control.extensions["trace"] = sending.atrace if is_async else sending.trace
     if "timeout" in user_request.extensions:  # or the control request would have none
         control.extensions["timeout"] = user_request.extensions["timeout"]
-    return control, trace
+    return control, sending
 
 
 class _ControlRequest:
-    """A request whose body can be looked at, by event hooks and transports, and is still sent only once.
+    """A request whose body can be looked at, by event hooks and transports, and is still sent nowhere else.
 
     httpx puts what was read in place of the stream, from where a redirect would send it again.
     """
 
-    notary_auth_body: bytes = b""
+    _body: bytes = b""
+    _stream: Any = None
+    _is_handed_over = False  # to the transport
+
+    @property
+    def stream(self) -> Any:
+        self._is_handed_over = True
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: Any) -> None:
+        self._stream = stream
 
     def read(self) -> bytes:
-        return self.notary_auth_body
+        if self._is_handed_over and isinstance(self._stream, _Sending):
+            self._stream.is_given_out = True  # to a transport that reads bodies like this, as mocks do
+        return self._body
 
     async def aread(self) -> bytes:
-        return self.notary_auth_body
+        return self.read()
 
     @property
     def content(self) -> bytes:
-        return self.notary_auth_body
+        return self.read()
+
+    def begin(self: Any, body: bytes, sending: _Sending) -> None:
+        self._body = body
+        self._is_handed_over = False
+        self.headers["Content-Length"] = str(len(body))
+        self.stream = sending
 
     def forget(self: Any) -> None:
         """Let go of the password, and of what leads to it: the client's errors have their request with them."""
-        self.notary_auth_body = b""
-        self.stream = self.one_shot(b"", _end_late)
+        self._body = b""
+        if isinstance(self._stream, _Sending):
+            self._stream.forget()
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -129,8 +147,8 @@ class _ControlRequest:
 
 def control_type(library: Any) -> type:
     """The class of a client's control requests, and of their bodies, which go out blocking as well as awaited."""
-    one_shot = type("OneShot", (_OneShot, library.SyncByteStream, library.AsyncByteStream), {})
-    return type("ControlRequest", (_ControlRequest, library.Request), {"one_shot": one_shot})
+    sending_type = type("Sending", (_Sending, library.SyncByteStream, library.AsyncByteStream), {})
+    return type("ControlRequest", (_ControlRequest, library.Request), {"sending_type": sending_type})
 
 
 def _read_timeout(request: Any) -> float:
@@ -156,25 +174,31 @@ def _detached(response: Any) -> Any:
     return detached
 
 
-class _Trace:
-    """What the transport tells of a control request on its way, before the client or any event hook knows of it.
+class _Sending:
+    """A control request on its way: its body, and what the transport tells of it (httpx's ``trace`` extension).
 
-    A redirect ends there: a client that follows redirects would read its body, whatever its size. And a request
-    without TLS must not go through a proxy, which would read the password. Transports without a trace are the
-    user's own.
+    The client must not go on with it, and it ends here, if it is redirected, since a client that follows redirects
+    would read the body of this one, whatever its size; if its body is asked for again by anything but a transport
+    that repeats it to the same place; and if it has no TLS, since it is for this machine, and would go through a
+    proxy, which would read the password. Transports that tell nothing are the user's own.
     """
 
-    def __init__(self, url: Any, end_here: Callable[[Outcome], None]) -> None:
-        self.status: int | None = None
+    def __init__(self, url: Any, body: bytes, end_here: Callable[[Outcome], None]) -> None:
+        self.status: int | None = None  # of the platform's response, before any event hook sees that
         self._url = url
+        self._body = body
         self._end_here = end_here
+        self.is_given_out = False
         self._is_a_proxys = False  # whether what comes next is a proxy's response, to CONNECT
 
-    def note(self, event: str, info: Any) -> None:
+    def trace(self, event: str, info: Any) -> None:
         if event.endswith("connect_tcp.started"):
             self._check_peer(info["host"], info["port"])
         elif event.endswith("send_request_headers.started"):
-            self._check_peer(info["request"].url.host.decode("ascii"), info["request"].url.port)
+            url = info["request"].url
+            self._check_peer(url.host.decode("ascii"), url.port)
+            if (url.host, url.target) == (self._url.raw_host, self._url.raw_path):
+                self.is_given_out = False
         elif event.endswith("receive_response_headers.started"):
             self._is_a_proxys = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
@@ -182,33 +206,29 @@ class _Trace:
             if is_redirect(self.status):
                 self._end_here(ControlResponse(self.status, {}, b""))
 
+    async def atrace(self, event: str, info: Any) -> None:
+        self.trace(event, info)
+
     def _check_peer(self, host: str, port: int | None) -> None:
         if self._url.scheme == "http" and (host, port or 80) != (self._url.host, self._url.port or 80):
             url = str(self._url).partition("?")[0]
             self._end_here(InsecureUrl(f"{url} is sent without TLS, so through no proxy: set NO_PROXY", url=url))
 
-    async def anote(self, event: str, info: Any) -> None:
-        self.note(event, info)
-
-
-class _OneShot:
-    """The body of a control request: a client that follows a redirect with it gets an error, and no password."""
-
-    def __init__(self, body: bytes, end_here: Callable[[Outcome], None]) -> None:
-        self._body: bytes | None = body
-        self._end_here = end_here
-
     def _take(self) -> bytes:
-        body, self._body = self._body, None
-        if body is None:
+        if self.is_given_out:
             self._end_here(LoginError(REPEATED))
-        return body or b""
+        self.is_given_out = True
+        return self._body
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._take()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._take()
+
+    def forget(self) -> None:
+        self._body = b""
+        self._end_here = _end_late
 
 
 def _end_late(outcome: Outcome) -> NoReturn:

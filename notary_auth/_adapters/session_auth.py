@@ -10,9 +10,9 @@ synchronous one nothing in them ever waits, and `finish` runs them to their end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -120,11 +120,11 @@ class SessionAuth(Adapter):
             signature = await self._perform(self._account.sign(url), request)
         apply(signature, request)
 
-    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], passed: tuple[str, ...]) -> Any:
+    async def _reauthorize(self, response: Any, kwargs: dict[str, Any], redirected: Sequence[Any]) -> Any:
         """Replay a request that got a 401, if that helps."""
         for replays in count():
             can_replay = response.status_code == 401 and await self._rewind(response.request)
-            steps = self._account.reauthorize(_received(response, can_replay, replays, passed))
+            steps = self._account.reauthorize(_received(response, can_replay, replays, redirected))
             signature = await self._perform(steps, response.request, response)
             if signature is None:
                 break
@@ -201,17 +201,17 @@ class SessionAuth(Adapter):
 class Hook:
     """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
 
-    __slots__ = ("_auth", "passed")
+    __slots__ = ("_auth", "_redirected")
 
-    def __init__(self, auth: RequestsAuth, passed: tuple[str, ...] = ()) -> None:
+    def __init__(self, auth: RequestsAuth, redirected: Sequence[Any] = ()) -> None:
         self._auth = auth
-        self.passed = passed  # the URLs of the requests that redirects have led on from
+        self._redirected = redirected  # the requests that redirects have led on from
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
         if response.status_code == 401:
-            return finish(self._auth._reauthorize(response, kwargs, self.passed))
+            return finish(self._auth._reauthorize(response, kwargs, passed(self._redirected, response)))
         if response.is_redirect:
-            pass_on(self, type(self)(self._auth, (*self.passed, response.request.url)), response)
+            follow(self, type(self)(self._auth, [*passed(self._redirected, response), response.request]), response)
         return response
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -308,13 +308,19 @@ def _as_client_error(error: Exception, library: Any) -> Exception:
     return own
 
 
+def _drop_header(request: Any, name: str) -> None:
+    request.headers.pop(name, None)
+    request.headers.pop(name.encode(), None)  # niquests takes bytes as they are
+
+
 def _has_host(request: Any) -> bool:
     """Whether the user has given a prepared request a Host.
 
     The public way to see lets a KeyError be raised, which takes as long as all the rest of a signature. Without
     the private dictionary, that is the way.
     """
-    return "host" in getattr(request.headers, "_store", request.headers)
+    headers = getattr(request.headers, "_store", request.headers)
+    return "host" in headers or b"host" in headers
 
 
 def apply(signature: Signature, request: Any) -> None:
@@ -323,17 +329,17 @@ def apply(signature: Signature, request: Any) -> None:
         request.url = signature.url
         # Cookies are for the host that the request was addressed to. The jar fills in the new host's: requests
         # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
-        request.headers.pop("Cookie", None)
+        _drop_header(request, "Cookie")
         jar = getattr(request, "_cookies", None)
         if jar:
             request.prepare_cookies(jar)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
         if _has_host(request):  # the client's own is right
-            del request.headers["Host"]
+            _drop_header(request, "Host")
 
 
-def pass_on(hook: Any, successor: Any, response: Any) -> None:
+def follow(hook: Any, successor: Any, response: Any) -> None:
     """Let the requests that follow a redirect have a hook that knows where they come from.
 
     The client copies the hooks of the request that was redirected. Its history is not there yet while they run.
@@ -342,11 +348,20 @@ def pass_on(hook: Any, successor: Any, response: Any) -> None:
     hooks[:] = [successor if each is hook else each for each in hooks]
 
 
-def _received(response: Any, can_replay: bool, replays: int, passed: tuple[str, ...]) -> Received:
+def passed(before: Sequence[Any], response: Any) -> list[Any]:
+    """Of the requests that were redirected, those that led to this response.
+
+    A request that was prepared once and is sent again has the hooks of its last chain, and begins a new one.
+    """
+    return list(takewhile(lambda request: request is not response.request, before))
+
+
+def _received(response: Any, can_replay: bool, replays: int, redirected: Sequence[Any]) -> Received:
     request = response.request
     header = request.headers.get("Authorization")
     authorization = header.decode("latin-1") if isinstance(header, bytes) else header
-    return Received(response.status_code, request.url or "", authorization, can_replay, replays, passed)
+    urls = tuple(each.url or "" for each in redirected)
+    return Received(response.status_code, request.url or "", authorization, can_replay, replays, urls)
 
 
 def no_hook() -> Callable[..., None]:

@@ -37,7 +37,7 @@ from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
-from .token_cache import AHEAD, Effort, TokenCache
+from .token_cache import TokenCache
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Account:
             cache=self._cache,
             data_center=self._data_center,
             refusals=self._refusals,
+            failed_attempts=self._failed_attempts,
             policy=self._policy,
             shared_tokens=self._shared_tokens,
         )
@@ -177,7 +178,7 @@ class Account:
         if not self._data_center.is_signed(url):
             self._data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get(self._log_in)
+        token = yield from self._cache.get(self._source.log_in)
         if token.data_center is None or token.data_center == origin:
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
@@ -237,11 +238,6 @@ class Account:
                 yield from attempt()
                 return
 
-    def _log_in(self, effort: Effort) -> Steps[None]:
-        attempt = self._source.log_in(effort)
-        # Ahead of expiry there is one attempt in a while, and none of it fails a request.
-        return attempt if effort is AHEAD else self._failed_attempts.run(attempt, self._now)
-
     def _on_unauthorized(self, received: Received) -> Action:
         """Take note of a 401 from the account's data center. Returns what to do."""
         with self._lock():
@@ -284,7 +280,10 @@ def seconds_left(account: Account) -> float:
 def discover(account: Account) -> Steps[None]:
     """Find the data center, if it is not known."""
     data_center = account._data_center
-    yield from account._single_flight.run(
-        lambda: account._failed_attempts.run(data_center.discover(), account._now),
-        lambda: data_center.current is not None,
-    )
+    failed_attempts = account._failed_attempts
+
+    def attempt() -> Steps[Origin]:
+        failed_attempts.check(account._now())
+        return failed_attempts.count(data_center.discover(), account._now)
+
+    yield from account._single_flight.run(attempt, lambda: data_center.current is not None)

@@ -24,12 +24,12 @@ from . import control
 from .credentials import Credentials
 from .data_center import DataCenter
 from .record import SharedRecord
-from .refusals import REFUSAL_TTL, Refusal, Refusals, recalled
+from .refusals import REFUSAL_TTL, FailedAttempts, Refusal, Refusals, recalled
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
 from .state_lock import StateLock
 from .steps import Sleep, Steps
 from .token import Token
-from .token_cache import Effort, TokenCache
+from .token_cache import AHEAD, Effort, TokenCache
 from .unauthorized import Event, UnauthorizedPolicy
 
 STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that another process holds: from, to
@@ -46,6 +46,7 @@ class TokenSource(NamedTuple):
     cache: TokenCache
     data_center: DataCenter
     refusals: Refusals
+    failed_attempts: FailedAttempts
     policy: UnauthorizedPolicy
     shared_tokens: SharedTokens
 
@@ -56,6 +57,13 @@ class TokenSource(NamedTuple):
             CredentialsRefused: the password is refused, now or before.
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
+        if effort is AHEAD:  # one attempt in a while, that fails no request
+            return self._attempt(effort)
+        if self.shared_tokens.store is None:
+            self.failed_attempts.check(self.now())
+        return self.failed_attempts.count(self._attempt(effort), self.now)
+
+    def _attempt(self, effort: Effort) -> Steps[None]:
         if self.shared_tokens.store is None and (
             yield from self._refresh(NO_TRANSACTION, self.cache.refresh_token, effort)
         ):
@@ -65,6 +73,8 @@ class TokenSource(NamedTuple):
         transaction = yield from self.shared_tokens.begin(password)
         try:
             if (yield from self._consult_store(transaction, password, effort)):
+                if effort is not AHEAD:  # another process may have had more success
+                    self.failed_attempts.check(self.now())
                 yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
         finally:
@@ -113,9 +123,10 @@ class TokenSource(NamedTuple):
         """
         now = self.now()
         if record.refusal is not None and self.refusals.accepts_stored:
+            can_refresh = self._can_refresh(record.refresh_token or self.cache.refresh_token)
             refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
-            self._remember(refusal._replace(is_final=True))
-            if now < refusal.until and not self._can_refresh(record.refresh_token):
+            self._remember(refusal._replace(is_final=not can_refresh))
+            if now < refusal.until and not can_refresh:
                 self._recall(refusal)
         if record.authorization is None:
             return False

@@ -16,7 +16,7 @@ from .refusals import REFUSAL_TTL
 
 TOKEN_TTL = 24 * 3600.0  # seconds for which a token of unknown lifetime is kept
 REFRESH_TOKEN_TTL = 30 * 24 * 3600.0  # seconds for which a refresh token is kept
-MACHINES_SLACK = 3600.0  # seconds that the clocks of two machines may differ by, for a record to be believed
+MACHINES_SLACK = 300.0  # seconds that the clocks of two machines may differ by, for a record to be believed
 CLOCK_SLACK = 2.0  # seconds that a store's clock may seem to go backwards
 
 

@@ -90,14 +90,18 @@ class FailedAttempts:
 
     def forget(self) -> None:
         self._count = 0
+        self._pause = FIRST_PAUSE / 2
         self._latest: tuple[NotaryAuthError, float] | None = None  # with the time of its answer
         self._paused_until = -inf
 
-    def run(self, attempt: Steps[Result], now: Callable[[], float]) -> Steps[Result]:
-        """Make an attempt, or raise what is remembered."""
-        if self._latest is not None and now() < self._paused_until:
-            error, failed_at = self._latest
-            raise recalled(error, now() - failed_at, self._paused_until - now())
+    def check(self, now: float) -> None:
+        """Raise the latest error, if there is a pause."""
+        latest, left = self._latest, self._paused_until - now
+        if latest is not None and left > 0:
+            raise recalled(latest[0], now - latest[1], left)
+
+    def count(self, attempt: Steps[Result], now: Callable[[], float]) -> Steps[Result]:
+        """Make an attempt, and take note of its outcome."""
         try:
             result = yield from attempt
         except NotaryAuthError as error:
@@ -111,8 +115,8 @@ class FailedAttempts:
         self._count += 1
         self._latest = error.as_type(type(error)), now
         if self._count >= MAX_FAILURES:
-            pause = min(FIRST_PAUSE * 2.0 ** (self._count - MAX_FAILURES), LONGEST_PAUSE)
-            self._paused_until = now + max(pause, error.retry_after or 0.0)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._paused_until = now + max(self._pause, error.retry_after or 0.0)
 
 
 def recalled(error: NotaryAuthError, age: float, seconds_left: float) -> NotaryAuthError:

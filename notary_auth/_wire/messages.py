@@ -38,8 +38,8 @@ class ControlResponse(NamedTuple):
 
 
 def is_redirect(status: int) -> bool:
-    """Whether a response of this status sends the client elsewhere, where no credentials are to go."""
-    return 300 <= status < 400
+    """Whether a client would follow a response of this status to elsewhere, where no credentials are to go."""
+    return status in (301, 302, 303, 307, 308)
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
@@ -50,8 +52,8 @@ _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
 )
 MAX_TOKEN = 16 * 1024  # characters
-_SEARCHED = 64 * 1024  # characters of it that are searched for secrets; the rest is not shown
-_SPELLED = 64  # characters of a secret that are searched for; what follows a longer one is not shown
+_SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
+_HIDDEN = "***"  # in place of a secret
 _SHOWN = 200  # characters of what the platform says that are worth showing
 
 
@@ -365,41 +367,62 @@ def _described(response: ControlResponse) -> str:
 
 def _shown(text: str, secrets: Iterable[Secret]) -> str:
     """What the platform said: without any secret of ours, on one line, cut to a sane length."""
-    text = text[:_SEARCHED]
+    shown = text[:_SEARCHED]
     for secret in secrets:
-        text = _any_spelling(secret).sub("***", text)
-    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+        shown = _hidden(shown, secret)
+    if len(text) > _SEARCHED and _HIDDEN in shown:  # what comes behind it may be half a secret
+        shown = shown.rpartition(_HIDDEN)[0] + _HIDDEN
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 
-def _any_spelling(secret: Secret) -> re.Pattern[str]:
-    """What finds a secret with any of its characters percent-encoded, or escaped as in HTML or JSON."""
-    from html.entities import html5
+def _hidden(text: str, secret: Secret) -> str:
+    """`text` without a secret, also where characters of that are escaped, in one way or another."""
+    text = text.replace(secret.value, _HIDDEN)
+    for pieces_of, unescape in _ESCAPES:
+        pieces = pieces_of.findall(text)
+        plain = "".join(each if len(each) == 1 else "\0" for each in map(unescape, pieces))
+        left, kept = iter(pieces), []
+        for part in plain.split(secret.value):
+            kept.append("".join(islice(left, len(part))))
+            deque(islice(left, len(secret.value)), maxlen=0)
+        text = _HIDDEN.join(kept)
+    return text
 
-    entities: dict[str, list[str]] = {}
-    for name, meaning in html5.items():
-        entities.setdefault(meaning, []).append(name)
-    spelled = []
-    for character in secret.value[:_SPELLED]:
-        code = ord(character)
-        units = character.encode("utf-16-be").hex(":", 2).split(":")
-        spelled.append(
-            "|".join(
-                [
-                    "".join(f"(?i:%{byte:02x})" for byte in character.encode()),
-                    "".join(rf"(?i:\\u{unit})" for unit in units),
-                    rf"&#0*{code};?|(?i:&#x0*{code:x};?)",
-                    *(
-                        f"&{re.escape(name)}"
-                        for name in sorted(entities.get(character, []), key=len, reverse=True)
-                    ),
-                    *([r"\+"] if character == " " else []),
-                    rf"\\?{re.escape(character)}",  # last: a percent sign begins its own encoding
-                ]
-            )
-        )
-    rest = ".*" if len(secret.value) > _SPELLED else ""
-    return re.compile("".join(f"(?:{each})" for each in spelled) + rest, re.DOTALL)
+
+def _unescape_percent(piece: str) -> str:
+    return unquote(piece) if piece[0] == "%" else piece
+
+
+def _unescape_form(piece: str) -> str:
+    return " " if piece == "+" else _unescape_percent(piece)
+
+
+def _unescape_html(piece: str) -> str:
+    from html import unescape  # its table of entities is large
+
+    return unescape(piece) if piece[0] == "&" else piece
+
+
+def _unescape_json(piece: str) -> str:
+    return str(json.loads(f'"{piece}"', strict=False)) if piece[0] == "\\" else piece
+
+
+_PERCENT = (
+    r"%[0-7][0-9a-f]|%[c-d][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}"
+)
+#: What cuts a text into pieces that stand for one character each, and what says for which. (No secret has a NUL.)
+_ESCAPES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_percent),
+    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_form),
+    (re.compile(r"&#?\w{1,31};?|.", re.DOTALL | re.ASCII), _unescape_html),
+    (
+        re.compile(
+            r'\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}|\\["\\/bfnrt]|.', re.DOTALL | re.IGNORECASE
+        ),
+        _unescape_json,
+    ),
+)
 
 
 def pause_before(attempt: int, jitter: float) -> float:

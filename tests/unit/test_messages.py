@@ -60,8 +60,12 @@ def failed_login(answer: ControlResponse, **arguments: Any) -> NotaryAuthError:
     ("answer", "text"),
     [
         (reply(299, None), "299 without an explanation that could be read"),
-        (reply(300, None), "300, a redirect, which is not followed with credentials"),
-        (reply(399, None), "399, a redirect, which is not followed with credentials"),
+        (reply(301, None), "301, a redirect, which is not followed with credentials"),
+        (reply(308, None), "308, a redirect, which is not followed with credentials"),
+        *(
+            (reply(status, None), f"{status} without an explanation that could be read")
+            for status in (300, 304, 305, 399)
+        ),
         (reply(400, None), "400 without an explanation that could be read"),
         (reply(200, b"<html>"), "with a reply that is not JSON"),
         (reply(200, []), "with a reply that is not a JSON object"),

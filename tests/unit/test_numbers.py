@@ -30,7 +30,7 @@ from tests import core
         ("UNAUTHORIZED_BACKOFF", 60),
         ("LEASE", 30),  # rule b
         ("STORE_LOCK_TIMEOUT", 40),
-        ("MACHINES_SLACK", 3600),
+        ("MACHINES_SLACK", 300),
         ("TOKEN_TTL", 24 * 3600),  # rule d
         ("REFRESH_TOKEN_TTL", 30 * 24 * 3600),
     ],

@@ -330,3 +330,12 @@ def test_rule_9_a_refresh_ahead_that_fails_is_not_counted() -> None:
     make_token_expired(account)
     for _ in range(3):
         assert fail(account, found(), reply(403, b"")).age is None
+
+
+def test_rule_9_logins_that_fail_for_ever_are_paced_for_ever() -> None:
+    account = new_account()
+    for number in range(1200):
+        assert fail(account, found(), reply(403, b"")).age is None
+        if number >= 2:
+            assert fail(account).retry_after <= 60
+        clock_of(account).advance(61)

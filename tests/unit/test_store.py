@@ -609,13 +609,47 @@ def test_rule_b_a_fleet_does_not_send_a_refused_password_where_the_refresh_token
         complete(processes.account(**OFFLINE))
 
 
+def test_rule_b_a_refresh_token_is_tried_again_after_a_busy_platform_in_spite_of_a_refusal(
+    processes: Processes,
+) -> None:
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(), found(), refused())
+    account = processes.account(**OFFLINE)
+    with pytest.raises(LoginError):
+        complete(account, found(), *[reply(503, b"")] * 3)
+    assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_rule_b_a_refresh_token_in_memory_is_used_in_spite_of_a_stored_refusal(processes: Processes) -> None:
+    account = processes.account(**OFFLINE)
+    complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.settle().records.clear()
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(), found(), refused())
+    assert complete(account, granted("token-2")).authorizations == ["Bearer token-2"]
+
+
+def test_rule_9_a_pause_hides_no_token_that_another_process_has_got(processes: Processes) -> None:
+    account = processes.account()
+    for _ in range(3):
+        assert begin(account).go_on(found(), reply(403, b"")).error is not None
+    paused = begin(account).go_on().error
+    assert paused is not None
+    assert paused.age is not None
+    complete(processes.account(), found(), granted())
+    assert complete(account).authorizations == ["Bearer token-1"]
+
+
 def test_rule_d_a_replayed_token_is_as_old_as_the_time_of_its_sealing_says(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever can write to the store chooses how long a record seems to have to live."""
     complete(processes.account(), found(), granted(lifetime=7200))
     ((name, (record, _)),) = processes.store.records.items()
-    for hours, left in ((0, 7200), (0.9, 7200), (2, 3600), (2.9, 360), (3.1, None), (100, None), (-2, None)):
+    for hours, left in ((0, 7200), (0.08, 7200), (1, 3900), (2, 300), (2.1, None), (100, None), (-0.1, None)):
         wall = time.time()
         account = processes.account()
         with monkeypatch.context() as patched:
@@ -635,7 +669,7 @@ def test_rule_b_a_replayed_refusal_is_believed_for_a_while_only(
     with pytest.raises(CredentialsRefused):
         complete(processes.account(), found(), refused())
     ((name, (record, _)),) = processes.store.records.items()
-    for hours, is_believed in ((0.5, True), (2, False), (-2, False)):
+    for hours, is_believed in ((0.05, True), (0.17, False), (2, False), (-2, False)):
         now = time.time()
         with monkeypatch.context() as patched:
             patched.setattr(time, "time", lambda now=now, hours=hours: now + hours * 3600)
