@@ -104,21 +104,21 @@ class _ControlRequest:
     """
 
     _body: bytes = b""
-    _stream: Any = None
+    _request_body: Any = None
     _is_handed_over = False  # to the transport
 
     @property
     def stream(self) -> Any:
         self._is_handed_over = True
-        return self._stream
+        return self._request_body
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        self._stream = stream
+        self._request_body = stream
 
     def read(self) -> bytes:
-        if self._is_handed_over and isinstance(self._stream, _Sending):
-            self._stream.is_given_out = True  # to a transport that reads bodies like this, as mocks do
+        if self._is_handed_over and isinstance(self._request_body, _Sending):
+            self._request_body.is_given_out = True  # to a transport that reads bodies like this, as mocks do
         return self._body
 
     async def aread(self) -> bytes:
@@ -137,8 +137,8 @@ class _ControlRequest:
     def forget(self: Any) -> None:
         """Let go of the password, and of what leads to it: the client's errors have their request with them."""
         self._body = b""
-        if isinstance(self._stream, _Sending):
-            self._stream.forget()
+        if isinstance(self._request_body, _Sending):
+            self._request_body.forget()
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
