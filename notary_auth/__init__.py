@@ -39,6 +39,11 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What is asked for by name is imported then (PEP 562), and found directly from then on."""
+    if name == "NotaryAuth":
+        raise ImportError(
+            "there is a NotaryAuth for each HTTP client: from notary_auth.requests import NotaryAuth, "
+            "likewise .httpx, .httpx2 and .niquests"
+        )
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -858,3 +858,13 @@ def test_an_account_that_is_used_while_it_forgets_stays_sane(client: Client, not
         return int(client.get(files, auth).status_code)
 
     assert in_threads(work, range(20)) == [200] * 20
+
+
+def test_rule_15_a_replayed_response_has_taken_time(client: Client, notary: Sandbox, files: str) -> None:
+    auth = client.auth(notary)
+    client.get(files, auth)
+    notary.revoke_tokens()
+    notary.faults.latency_of[FILES] = 0.1
+    response = client.get(files, auth)
+    assert response.history
+    assert 0.1 <= response.elapsed.total_seconds() < 20

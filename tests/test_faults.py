@@ -196,7 +196,7 @@ class Observed(NamedTuple):
             return FINE
         if not isinstance(self.error, NotaryAuthError):
             return NETWORK
-        said = str(self.error).rpartition(" answered ")[2].partition(", a redirect")[0]
+        said = str(self.error).rpartition(" answered ")[2].partition(", a redirect")[0].partition(", after ")[0]
         tries = f", after {self.tries} tries" if self.tries > 1 else ""
         return f"``{type(self.error).__name__}``: answered {said.removesuffix(UNEXPLAINED)}{tries}"
 

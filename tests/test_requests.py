@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -331,3 +333,14 @@ def test_a_prepared_request_begins_a_new_chain_each_time_it_is_sent(notary: Sand
             notary.revoke_tokens()
             assert session.send(prepared).status_code == 200, "this time, nobody has"
             prepared.headers["Authorization"] = f"Bearer {tokens_of(notary)[-1]}"
+
+
+def test_rule_23_a_script_without_logging_sees_warnings(notary: Sandbox) -> None:
+    script = (
+        "import requests\n"
+        "from notary_auth.requests import NotaryAuth\n"
+        f"auth = NotaryAuth({notary.username!r}, {notary.password!r}, cloud_url={notary.url!r})\n"
+        f"requests.get({notary.foreign_url + '/x'!r}, auth=auth)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert f"requests to {notary.foreign_url} are sent unsigned" in done.stderr

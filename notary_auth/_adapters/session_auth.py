@@ -10,7 +10,9 @@ synchronous one nothing in them ever waits, and `finish` runs them to their end.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from itertools import count, takewhile
 from types import TracebackType
@@ -134,9 +136,11 @@ class SessionAuth(Adapter):
     async def _replay(self, response: Any, signature: Signature, kwargs: dict[str, Any]) -> Any:
         request = response.request.copy()
         apply(signature, request)
+        started = time.perf_counter()
         replayed = await settled(response.connection.send(request, **kwargs))
         if getattr(replayed, "lazy", False):  # niquests', where it multiplexes
             await settled(replayed.connection.gather(replayed))
+        replayed.elapsed = timedelta(seconds=time.perf_counter() - started)  # as the client's session does it
         replayed.history = [*response.history, response]
         replayed.request = request
         return replayed

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from notary_auth._secrets import hides_arguments
 from notary_auth._wire import protocol
@@ -48,7 +48,6 @@ CLOUD_URL = "https://cloud.acronis.com"
 MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
 
 log = logging.getLogger("notary_auth")
-log.addHandler(logging.NullHandler())
 
 
 class Account:
@@ -146,6 +145,10 @@ class Account:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r})"
+
+    def __call__(self, request: object) -> NoReturn:
+        """Refuse a client that takes an account for an auth object."""
+        raise TypeError("an Account is no auth object: pass auth=NotaryAuth.from_account(account)")
 
     # The four questions
 

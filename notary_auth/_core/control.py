@@ -39,7 +39,11 @@ def send(
         sent_at = now()
         response: ControlResponse = yield SendControl(built)
         if response.status not in protocol.RETRIED or attempt == attempts:
-            return response, sent_at
+            return response._replace(tries=attempt), sent_at
         attempt += 1
         pause = protocol.retry_after(response, time.time())
-        yield Sleep(protocol.pause_before(attempt, random()) if pause is None else pause)
+        if pause is None:
+            pause = protocol.pause_before(attempt, random())
+        where = built.url.partition("?")[0]
+        log.info("%s answered %d, try %d of %d in %.1f s", where, response.status, attempt, attempts, pause)
+        yield Sleep(pause)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .token_store import TokenStore
 
 
+CO_COROUTINE = 0x80  # inspect's, of a code object
+
+
 class Credentials(NamedTuple):
     """User name, password and the source of codes; the latter two may be callables."""
 
@@ -72,9 +75,17 @@ def check_credentials(
         _check_text("password", password, "a string or a callable returning one")
     if totp is not None and not callable(totp):
         raise TypeError(f"totp must be a callable returning a code, not {type(totp).__name__}")
+    for name, source in (("password", password), ("totp", totp)):
+        if _is_async(source) or _is_async(getattr(source, "__call__", None)):  # noqa: B004  async def __call__
+            raise TypeError(f"{name} must not be async: it is called in a thread of its own")
     if not isinstance(offline_access, bool):
         raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
     return Credentials(username, password, totp, offline_access)
+
+
+def _is_async(function: object) -> bool:
+    """Whether this was made by ``async def``. Importing inspect takes longer than all of us."""
+    return bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & CO_COROUTINE)
 
 
 def _check_text(name: str, value: object, wanted: str = "a string") -> None:

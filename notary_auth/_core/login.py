@@ -193,8 +193,11 @@ class TokenSource(NamedTuple):
             if not isinstance(error, CredentialsRefused) and not needs_code:
                 raise
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
-            pause = f"for {REFUSAL_TTL / 60:.0f} minutes unless the password changes"
-            message = f"{error} It will not be tried again {pause}."
+            is_shared = self.shared_tokens.store is not None
+            who = "No process that shares the store will" if is_shared else "This process will not"
+            message = (
+                f"{error} {who} send the password again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
+            )
             refusal = Refusal.of(password, data_center, error.as_type(type(error), message), self.now())
             self._remember(refusal)
             return refusal

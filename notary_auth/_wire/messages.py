@@ -32,6 +32,7 @@ class ControlResponse(NamedTuple):
     body: bytes  #: no more of it than `ControlBody` takes
     is_late: bool = False  #: whether the body took too long, and was not read to its end
     is_hidden: bool = False  #: whether nothing but the status is known
+    tries: int = 1  #: how often the request was sent until this response came
 
     def __repr__(self) -> str:  # the body has the token in it
         return f"<ControlResponse {self.status}, {len(self.body)} bytes>"

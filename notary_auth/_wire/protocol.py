@@ -53,6 +53,7 @@ _ABOUT_THE_REQUEST = frozenset(
 )
 MAX_TOKEN = 16 * 1024  # characters
 _SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
+_WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 _HIDDEN = "***"  # in place of a secret
 _SHOWN = 200  # characters of what the platform says that are worth showing
 
@@ -339,6 +340,8 @@ def _read_object(response: ControlResponse) -> tuple[Document | None, str]:
     try:
         document = json.loads(response.body, object_hook=Document)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
+        if _is_html(response):
+            return None, f"is a page (text/html) and not JSON: {_WRONG_PLACE}"
         return None, "is not JSON"
     return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
 
@@ -354,7 +357,10 @@ def _explanation(
 
 
 def _said(error: str | None, description: str | None, response: ControlResponse) -> str:
-    return f"{error} ({description})" if error and description else error or _described(response)
+    if not error:
+        return _described(response)
+    said = f"{error} ({description})" if description else error
+    return said + _after_tries(response)
 
 
 def _described(response: ControlResponse) -> str:
@@ -362,7 +368,19 @@ def _described(response: ControlResponse) -> str:
         return f"{response.status}, which an event hook hides: it raises"
     if is_redirect(response.status):
         return f"{response.status}, a redirect, which is not followed with credentials"
-    return f"{response.status} without an explanation that could be read"
+    if response.status == 407:
+        return "407, as a proxy does that wants credentials of its own"
+    if _is_html(response):
+        return f"{response.status} and a page (text/html){_after_tries(response)}: {_WRONG_PLACE}"
+    return f"{response.status} without an explanation that could be read{_after_tries(response)}"
+
+
+def _after_tries(response: ControlResponse) -> str:
+    return f", after {response.tries} tries" if response.tries > 1 else ""
+
+
+def _is_html(response: ControlResponse) -> bool:
+    return response.headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _shown(text: str, secrets: Iterable[Secret]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -67,6 +68,19 @@ def test_rule_10_a_look_up_after_a_refusal_is_tried_three_times_too() -> None:
     clock_of(account).advance(7200)
     failed = begin(account).go_on(refused(), found(NEW_HOME), busy, busy, busy)
     assert isinstance(failed.error, LoginError)
+
+
+def test_rule_10_a_retry_is_seen(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "notary_auth")
+    busy = reply(503, b"", {"retry-after": "7"})
+    failed = begin(new_account()).go_on(busy, busy, busy)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{CLOUD}{LOOKUP} answered 503, try 2 of 3 in 7.0 s",
+        f"{CLOUD}{LOOKUP} answered 503, try 3 of 3 in 7.0 s",
+    ]
+    assert str(failed.error).endswith("answered 503 without an explanation that could be read, after 3 tries")
+    error = begin(new_account()).go_on(found(), *[refused("slow_down", "Later", 429)] * 3).error
+    assert str(error).endswith("the platform answered slow_down (Later), after 3 tries")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
 from notary_auth import Account, InsecureUrl, LoginError, NotaryAuthError
+from notary_auth.stores import MemoryStore
 from tests.core import (
     CLOUD,
     HOME,
@@ -75,7 +78,7 @@ def failed_login(answer: ControlResponse, **arguments: Any) -> NotaryAuthError:
         (found(5), "with a reply that has no server_url that is a string"),
         (
             found("ftp://x"),
-            "with a reply that has a server_url that is not an http or https URL of a plain host name",
+            "with a reply that has a server_url that is not an http or https URL of a plain host name, such as https://cloud.acronis.com",
         ),
         (
             found("https://u@x"),
@@ -153,7 +156,7 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
         (
             refused("totp_required", "A code"),
             " needs a TOTP code: totp_required (A code). Pass totp=, a callable that returns the current code."
-            " It will not be tried again for 5 minutes unless the password changes.",
+            " This process will not send the password again for 5 minutes, unless it changes.",
         ),
         (
             refused("invalid_totp", "No"),
@@ -238,7 +241,7 @@ WRONG: list[tuple[Callable[[Any], object], type[Exception], str]] = [
     (
         lambda wrong: Account("u", "p", cloud_url="x"),
         ValueError,
-        "cloud_url is not an http or https URL of a plain host name",
+        "cloud_url is not an http or https URL of a plain host name, such as https://cloud.acronis.com",
     ),
     (
         lambda wrong: Account("u", "p", cloud_url="http://x"),
@@ -376,7 +379,7 @@ def test_a_refusal_that_is_told_again_says_so_how_old_it_is_and_how_to_try_at_on
     account = new_account()
     text = (
         f"the platform refused {AT_HOME}: access_denied (Wrong login or password). "
-        "It will not be tried again for 5 minutes unless the password changes."
+        "This process will not send the password again for 5 minutes, unless it changes."
     )
     first = begin(account).go_on(found(), refused()).error
     assert str(first) == text
@@ -390,3 +393,51 @@ def test_a_refusal_that_is_told_again_says_so_how_old_it_is_and_how_to_try_at_on
         )
         assert again.age + again.retry_after == pytest.approx(300)
     assert complete(new_account(), found(), granted()).authorizations == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_a_page_is_told_as_one(status: int) -> None:
+    answer = reply(status, b"<html>Log in to the guests' network", {"content-type": "text/html; charset=utf-8"})
+    for error in (failed_lookup(answer), failed_login(answer)):
+        assert "a page (text/html)" in str(error)
+        assert str(error).endswith("is cloud_url right? Does a proxy answer in its place?")
+        assert str(status) in str(error) or status == 200
+
+
+def test_a_proxy_that_wants_credentials_is_told_as_one() -> None:
+    assert str(failed_lookup(reply(407, b""))).endswith("407, as a proxy does that wants credentials of its own")
+
+
+def test_who_sends_a_refused_password_not_again() -> None:
+    alone, shared = (
+        begin(new_account(store=store)).go_on(found(), refused()).error for store in (None, MemoryStore())
+    )
+    assert str(alone).endswith("This process will not send the password again for 5 minutes, unless it changes.")
+    assert "No process that shares the store will send the password again for 5 minutes" in str(shared)
+
+
+def test_the_first_guesses_are_told_the_right_way() -> None:
+    with pytest.raises(ImportError, match=r"from notary_auth\.requests import NotaryAuth, likewise \.httpx"):
+        from notary_auth import NotaryAuth  # noqa: F401
+    with pytest.raises(TypeError, match=r"pass auth=NotaryAuth\.from_account"):
+        requests.get("https://cloud.acronis.com/x", auth=new_account())
+    with pytest.raises(TypeError, match=r"pass auth=NotaryAuth\.from_account"):
+        httpx.get("https://cloud.acronis.com/x", auth=new_account())
+    with pytest.raises(ValueError, match=r"such as https://cloud\.acronis\.com"):
+        new_account(cloud_url="cloud.acronis.com")
+
+
+class AsyncSource:
+    async def __call__(self) -> str:
+        return "x"
+
+
+async def ask() -> str:
+    return "x"
+
+
+@pytest.mark.parametrize("name", ["password", "totp"])
+@pytest.mark.parametrize("source", [ask, AsyncSource()], ids=["a function", "an object"])
+def test_an_async_callable_is_refused_at_once(name: str, source: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} must not be async"):
+        new_account(**{name: source})
