@@ -12,10 +12,12 @@ import sys
 from typing import NoReturn
 
 from httpie.plugins import AuthPlugin
+from requests import PreparedRequest
+from requests.auth import AuthBase
 
 from ._core.account import CLOUD_URL
 from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
-from ._environment import USERNAME, password_of_environment
+from ._environment import PASSWORD, PASSWORD_FILE, USERNAME, password_of_environment
 from .requests import NotaryAuth
 from .stores import users_store
 
@@ -29,8 +31,8 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
     auth_require = False  # the environment may have it
     prompt_password = False  # nor is one to be asked for that the environment has
 
-    def get_auth(self, username: str | None = None, password: str | None = None) -> NotaryAuth:
-        """The NotaryAuth for this call.
+    def get_auth(self, username: str | None = None, password: str | None = None) -> AuthBase:
+        """The NotaryAuth for this call. With ``--offline``, what puts a placeholder on the request that is shown.
 
         Raises:
             SystemExit: there is no user name, or something is wrong; what to do is said before.
@@ -40,6 +42,8 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
             _end(f"which user? Give -a NAME, or set {USERNAME}")
         # HTTPie keeps this in the files of its sessions, and would keep the password there, in clear.
         self.raw_auth = username
+        if "--offline" in sys.argv:  # HTTPie does not tell its plugins
+            return _Placeholder()
         store = users_store()
         if store is None:
             print(
@@ -71,5 +75,15 @@ class _Prompt:
         self._answer = ""
 
     def __call__(self) -> str:
+        if sys.stdin is None or not sys.stdin.isatty():  # there may be a document to be sent in it
+            _end(f"no password: set {PASSWORD} or {PASSWORD_FILE}, or run it in a terminal")
         self._answer = self._answer or getpass.getpass(f"http: password for {self._username}: ")
         return self._answer
+
+
+class _Placeholder(AuthBase):
+    """Signs a request that is not sent, without a login."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = "Bearer ***"
+        return request

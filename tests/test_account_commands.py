@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,6 +44,45 @@ def test_a_token_is_printed_and_works(terminal: Terminal) -> None:
     assert requests.get(home, headers={"Authorization": f"Bearer {token}"}, timeout=9).status_code == 200
     assert terminal.run("token", "--header").out == f"Authorization: Bearer {token}\n"
     assert notary.count("login") == 1, "the second one is out of the store"
+
+
+def test_a_fresh_token_replaces_that_of_earlier_runs(terminal: Terminal) -> None:
+    first = terminal.run("token").out
+    terminal.notary.revoke_tokens()
+    assert terminal.run("token").out == first, "a command cannot know that it was revoked"
+    fresh = terminal.run("token", "--fresh").out
+    assert fresh != first
+    assert terminal.run("token").out == fresh
+    assert terminal.notary.count("login") == 2
+
+
+def test_a_check_replaces_the_token_of_earlier_runs(terminal: Terminal) -> None:
+    first = terminal.run("token").out
+    terminal.notary.revoke_tokens()
+    assert terminal.run("check").status == 0
+    assert terminal.run("token").out != first
+    assert terminal.notary.count("login") == 2
+
+
+def test_a_token_as_json_has_its_end_and_data_center(terminal: Terminal) -> None:
+    document = json.loads(terminal.run("token", "--json").out)
+    assert document["access_token"] in tokens_of(terminal.notary)
+    assert 0 < document["expires_in"] <= 7200
+    left = datetime.fromisoformat(document["expires_at"]) - datetime.now(timezone.utc)
+    assert abs(left.total_seconds() - document["expires_in"]) < 60
+    assert document["data_center"] == terminal.notary.data_center_urls[0]
+    terminal.notary.faults.token_overrides = {"expires_on": None, "expires_in": None}
+    document = json.loads(terminal.run("token", "--json", "--fresh").out)
+    assert (document["expires_in"], document["expires_at"]) == (None, None)
+    assert terminal.run("token", "--json", "--header").status == 2
+
+
+def test_an_empty_password_file_is_told_by_its_name(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    ended = terminal.run("token", NOTARY_PASSWORD=None, NOTARY_PASSWORD_FILE=str(tmp_path / "empty"))
+    assert ended.status == 2
+    assert f"NOTARY_PASSWORD_FILE: {tmp_path / 'empty'} is empty" in ended.error
+    assert "callable" not in ended.error
 
 
 def test_without_a_store_each_run_logs_in(terminal: Terminal) -> None:

@@ -91,6 +91,36 @@ def test_a_wrong_password_is_one_sentence(http: Http, files: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [[], ["--chunked"]], ids=["whole", "chunked"])
+def test_no_line_of_a_document_is_taken_for_the_password(
+    http: Http, files: str, tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / "contract.txt").write_text("This contract is made between\nJohn and Jane\n")
+    own = {"HTTPIE_CONFIG_DIR": http.variables["HOME"] + "/httpie", "NOTARY_PASSWORD": None}
+    with open(tmp_path / "contract.txt") as contract:
+        done = subprocess.run(
+            [*http.command, *arguments, "-A", "notary", "-a", "JohnSmith", "POST", files],
+            env=http.environment(own),
+            stdin=contract,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,  # without a terminal, as cron has it
+        )
+    assert done.returncode != 0
+    assert "set NOTARY_PASSWORD or NOTARY_PASSWORD_FILE" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert http.notary.count("login") == 0
+
+
+def test_a_request_that_is_only_shown_needs_no_login(http: Http, files: str) -> None:
+    done = http.http("--offline", "-A", "notary", "-a", "JohnSmith", files, NOTARY_PASSWORD=None)
+    assert done.returncode == 0
+    assert "Authorization: Bearer ***" in done.stdout
+    assert http.notary.calls == []
+
+
 @pytest.mark.matrix
 def test_nobody_is_an_error_that_says_what_to_do(http: Http, files: str) -> None:
     done = http.http("-A", "notary", files, NOTARY_USERNAME=None)

@@ -94,7 +94,10 @@ def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         epilog="example: notary-auth token --header | "
         'curl -H @- "$(notary-auth data-center)/api/notary/v2/stored-files"',
     )
-    token.add_argument("--header", action="store_true", help="print the whole Authorization line")
+    shown = token.add_mutually_exclusive_group()
+    shown.add_argument("--header", action="store_true", help="print the whole Authorization line")
+    shown.add_argument("--json", action="store_true", help="print token, end of its life and data center as JSON")
+    token.add_argument("--fresh", action="store_true", help="log in, and replace the token of earlier runs")
     token.set_defaults(run=_token)
 
 

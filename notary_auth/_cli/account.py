@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from functools import wraps
+from math import inf
 from typing import NamedTuple
 
 import requests
@@ -16,7 +19,7 @@ import requests
 from notary_auth import _environment as environment
 from notary_auth import errors
 from notary_auth._adapters.drivers import finish
-from notary_auth._core.account import CLOUD_URL, arguments_of, discover
+from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._wire.origin import Origin
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
@@ -125,7 +128,7 @@ def sentence(error: Exception) -> str:
     return said.format(where, type(error).__name__)
 
 
-def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_tokens: bool = True) -> NotaryAuth:
+def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> NotaryAuth:
     """The NotaryAuth that the options and the environment ask for.
 
     Raises:
@@ -140,7 +143,7 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
             username,
             _password_source(username, cloud_url) if with_password else _no_password,
             cloud_url=cloud_url,
-            store=users_store() if with_password and keeps_tokens and not options.no_store else None,
+            store=users_store() if with_password and not options.no_store else None,
             offline_access=options.offline_access,
         )
     except errors.InsecureUrl:
@@ -149,22 +152,27 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True, keeps_to
         raise Unusable(str(error)) from None
 
 
-def log_in(auth: NotaryAuth) -> tuple[NotaryAuth, str]:
+def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str]:
     """Log in, if there is no token. If a code turns out to be needed, whoever sits there is asked for it.
+
+    Args:
+        is_fresh: whether to log in also if there is a token, and put the new one in its place.
 
     Returns:
         The NotaryAuth that is logged in, and the value of the header that it signs with.
     """
     try:
-        return auth, _authorization(auth)
+        return auth, _authorization(auth, is_fresh)
     except errors.TotpRequired as error:
         if error.error != "totp_required" or not sys.stdin.isatty():
             raise
     auth = NotaryAuth(**{**arguments_of(auth.account), "totp": _code})
-    return auth, _authorization(auth)
+    return auth, _authorization(auth, is_fresh)
 
 
-def _authorization(auth: NotaryAuth) -> str:
+def _authorization(auth: NotaryAuth, is_fresh: bool) -> str:
+    if is_fresh:
+        finish(auth._perform(log_in_anew(auth.account)))
     return str(finish(auth._perform(auth.account.sign(auth.account.cloud_url))).authorization)
 
 
@@ -192,11 +200,14 @@ def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
 
 def _from_file(read: Callable[[], str]) -> str:
     try:
-        return read()
+        password = read()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
         path = os.environ[environment.PASSWORD_FILE]
         raise Unusable(f"{environment.PASSWORD_FILE}: cannot read {path}: {reason}") from None
+    if not password:
+        raise Unusable(f"{environment.PASSWORD_FILE}: {os.environ[environment.PASSWORD_FILE]} is empty")
+    return password
 
 
 def _from_keyring(username: str, cloud_url: str) -> str | None:
@@ -235,8 +246,20 @@ def _code() -> str:
 
 @ends_in_order
 def token(options: argparse.Namespace) -> None:
-    _, header = log_in(auth_of(options))
-    print(f"Authorization: {header}" if options.header else header.removeprefix("Bearer "))
+    auth, header = log_in(auth_of(options), is_fresh=options.fresh)
+    access_token = header.removeprefix("Bearer ")
+    if options.json:
+        left = seconds_left(auth.account)
+        expires_at = None if left == inf else datetime.now(timezone.utc) + timedelta(seconds=left)
+        document = {
+            "access_token": access_token,
+            "expires_in": None if left == inf else round(left),
+            "expires_at": expires_at and expires_at.isoformat(timespec="seconds"),
+            "data_center": auth.account.server_url,
+        }
+        print(json.dumps(document, indent=2))
+    else:
+        print(f"Authorization: {header}" if options.header else access_token)
 
 
 @ends_in_order

@@ -54,7 +54,7 @@ class _Failed(Exception):
 def run(options: argparse.Namespace) -> int:
     """Print the steps as they are done. Returns the exit status: that of the first step that failed."""
     try:
-        auth = auth_of(options, keeps_tokens=False)
+        auth = auth_of(options)
     except (Unusable, errors.InsecureUrl) as error:
         return complain(error, 2)
     steps = []
@@ -140,7 +140,7 @@ def _discover(progress: _Progress) -> str:
 
 
 def _log_in(progress: _Progress) -> str:
-    progress.auth, _ = log_in(progress.auth)
+    progress.auth, _ = log_in(progress.auth, is_fresh=True)
     account = progress.auth.account
     left = seconds_left(account)
     return f"{account.username}, token good for {'an unknown time' if left == inf else f'{left:.0f} s'}"

@@ -37,7 +37,7 @@ from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN, clock
-from .token_cache import TokenCache
+from .token_cache import FRESH, TokenCache
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
 
 if TYPE_CHECKING:
@@ -278,6 +278,11 @@ def has_tokens(account: Account) -> bool:
 def seconds_left(account: Account) -> float:
     """How long the current access token is good for; ``inf`` if nobody knows."""
     return account._cache.current.expires_at - account._now()
+
+
+def log_in_anew(account: Account) -> Steps[None]:
+    """Get a new token, whatever there is."""
+    yield from account._source.log_in(FRESH)
 
 
 def discover(account: Account) -> Steps[None]:

@@ -98,7 +98,7 @@ class TokenSource(NamedTuple):
         pause, longest = STORE_LOCK_PAUSES
         while True:
             record = yield from transaction.read()
-            if record is not None and self._adopt(record, password):
+            if record is not None and self._adopt(record, password, effort):
                 return False
             if transaction.may_log_in:  # and the record was read after that
                 return True
@@ -115,7 +115,7 @@ class TokenSource(NamedTuple):
             yield Sleep(pause * (0.5 + random() / 2))
             pause = min(2 * pause, longest)
 
-    def _adopt(self, record: SharedRecord, password: Secret) -> bool:
+    def _adopt(self, record: SharedRecord, password: Secret, effort: Effort) -> bool:
         """Use another process's token in place of a login. Returns whether it is of use.
 
         Raises:
@@ -128,7 +128,7 @@ class TokenSource(NamedTuple):
             self._remember(refusal._replace(is_final=not can_refresh))
             if now < refusal.until and not can_refresh:
                 self._recall(refusal)
-        if record.authorization is None:
+        if record.authorization is None or not effort.takes_stored:
             return False
         token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
         if (

@@ -27,11 +27,14 @@ class Effort(NamedTuple):
     attempts: int = MAX_ATTEMPTS  # at each control request
     store_timeout: float = STORE_LOCK_TIMEOUT  # seconds to wait while another process logs in
     gives_way: bool = False  # whether it is left to that process, in place of logging in after the wait
+    takes_stored: bool = True  # whether another process's token will do
 
 
 FULL = Effort()
 #: Of a caller that cannot wait for a leader of its own process, and so for no other process.
 WITHOUT_WAITING = Effort(store_timeout=0.0)
+#: Whatever is stored, there is to be a new token.
+FRESH = Effort(takes_stored=False)
 #: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
 AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
 
