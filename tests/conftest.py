@@ -10,7 +10,7 @@ import pytest
 from notary_auth.sandbox import Sandbox
 
 from .clients import CLIENTS, Client, each
-from .core import cheapen_scrypt, quicken_conformance
+from .core import cheapen_scrypt, forget_seals, quicken_conformance
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +35,7 @@ def garbage() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def cheap_scrypt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """scrypt costs its real price only where that is the subject."""
+    forget_seals()
     if "real_scrypt" not in request.keywords:
         cheapen_scrypt(monkeypatch)
 

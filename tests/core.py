@@ -66,7 +66,7 @@ from notary_auth._core.refusals import (
     Refusals,
 )
 from notary_auth._core.seal import RecordError, Seal
-from notary_auth._core.shared_tokens import LEASE, SharedTokens
+from notary_auth._core.shared_tokens import LEASE, MAX_SEALS, SharedTokens
 from notary_auth._core.single_flight import (
     LEADER_TIMEOUT,
     LIVENESS_INTERVAL,
@@ -620,6 +620,11 @@ def cheapen_scrypt(patch: Patch) -> None:
 def scrypt_parameters() -> tuple[int, int, int]:
     """Cost, block size and passes."""
     return seal_module.SCRYPT_COST, seal_module.SCRYPT_BLOCK, seal_module.SCRYPT_PASSES
+
+
+def forget_seals() -> None:
+    """Let scrypt run for each test anew, as in a process of its own."""
+    store_module._seals.clear()
 
 
 def note_seals(patch: Patch, made: list[str]) -> None:

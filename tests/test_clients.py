@@ -370,8 +370,10 @@ def test_rule_11_control_calls_carry_none_of_the_users_headers(
     client.get(files, client.auth(notary), headers={"X-Mine": "yes", "Cookie": "mine=1"})
     for call in notary.calls[:2]:
         assert set(call.headers) <= {
-            "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent",
+            "accept", "accept-encoding", "cache-control", "connection", "content-length", "content-type", "host",
+            "user-agent",
         }  # fmt: skip
+        assert call.headers["cache-control"] == "no-store"
         assert call.headers["user-agent"].startswith("notary-auth/")
         assert call.headers["accept"] == "application/json"
 

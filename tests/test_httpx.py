@@ -557,6 +557,7 @@ def test_rule_25_a_transport_may_repeat_a_control_request(client: Client, path: 
         assert sorted(server.paths) == sorted([LOOKUP, LOGIN, FILES, path])
 
 
+@leaves_sockets  # old versions of httpx-retries leave the answer open that they do not take
 @pytest.mark.parametrize("client", each(client for client in HTTPX if client.name in ("httpx", "httpx-asyncio")))
 def test_rule_25_httpx_retries_may_repeat_a_login(client: Client) -> None:
     with BadServer() as server:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 
+MAX_SEALS = 32  # that a process keeps, so that one of many accounts does not grow without end
+
 Result = TypeVar("Result")
+
+_URL = re.compile(r"://|@")  # of which a part may be a password
+_SEALS_SALT = os.urandom(16)
+_seals: dict[bytes, Seal] = {}  # by the salted digest of what they are made from, the latest at the end
 
 log = logging.getLogger("notary_auth")
 
@@ -36,7 +43,7 @@ class SharedTokens:
         self.store = store
         self._username = username
         self._cloud_url = cloud_url
-        self._seal: tuple[bytes, bytes, Seal] | None = None  # with the salted digest of its password
+        self._seal: Seal | None = None  # of the latest transaction
 
     def begin(self, password: Secret) -> Steps[StoreTransaction]:
         """A transaction under the key that this password makes."""
@@ -51,7 +58,7 @@ class SharedTokens:
         if self.store is None or self._seal is None:
             return NO_TRANSACTION
         transaction = StoreTransaction(self.store, self._username)
-        transaction.seal = self._seal[2]
+        transaction.seal = self._seal
         return transaction
 
     def withdraw(self, authorization: str | None) -> Steps[None]:
@@ -62,15 +69,17 @@ class SharedTokens:
             yield from transaction.delete()
 
     def _seal_of(self, password: Secret) -> Seal:
-        """The seal for a password; scrypt runs once for as long as that does not change."""
-        known = self._seal
-        if known is not None and digest(password, known[0]) == known[1]:
-            return known[2]
-        from .seal import Seal  # only where there is a store
+        """The seal for a password. scrypt runs once for it in a process, however many objects there are."""
+        key = digest(Secret("\0".join((self._cloud_url, self._username, password.value))), _SEALS_SALT)
+        seal = _seals.pop(key, None)
+        if seal is None:
+            from .seal import Seal  # only where there is a store
 
-        salt = os.urandom(16)
-        seal = Seal(self._username, password, self._cloud_url)
-        self._seal = salt, digest(password, salt), seal
+            seal = Seal(self._username, password, self._cloud_url)
+        _seals[key] = seal  # as the latest
+        for oldest in list(_seals)[:-MAX_SEALS]:
+            _seals.pop(oldest, None)
+        self._seal = seal
         return seal
 
 
@@ -199,11 +208,16 @@ class StoreTransaction:
 
 
 def _reason(error: Exception) -> str:
-    """Why a store failed, as far as it can be told: the error's text may have a URL with a password in it."""
+    """Why a store failed, as far as it can be told: an error's text may have a URL with a password in it."""
+    reason = type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"{type(error).__name__}, {error.strerror}{where}"
-    return type(error).__name__
+        return f"{reason}, {error.strerror}{where}"
+    if type(error).__module__.partition(".")[0] == "redis" and not _URL.search(text := str(error)):
+        reason += f", {text[:200]}"
+    if error.__cause__ is not None:
+        reason += f" ({type(error.__cause__).__name__})"
+    return reason
 
 
 #: With no store: there is no record, no process has to be waited for, and nothing is saved.

@@ -44,6 +44,7 @@ RETRY_AFTER_LIMIT = 60.0  # seconds
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
+    "Cache-Control": "no-store",  # an account may move, and a token is nobody's to keep
     "User-Agent": f"notary-auth/{__version__}",
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1

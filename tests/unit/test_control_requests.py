@@ -119,7 +119,7 @@ def test_rule_10_the_pause_is_what_retry_after_says(headers: dict[str, str], pau
 
 def test_rule_11_control_calls_carry_only_their_own_headers() -> None:
     lookup, login = complete(new_account(), found(), granted()).sent
-    assert set(lookup.headers) == {"Accept", "Accept-Encoding", "User-Agent"}
+    assert set(lookup.headers) == {"Accept", "Accept-Encoding", "Cache-Control", "User-Agent"}
     assert set(login.headers) == {*lookup.headers, "Content-Type"}
     assert lookup.headers["Accept-Encoding"] == "identity"
     assert lookup.headers["User-Agent"].startswith("notary-auth/")

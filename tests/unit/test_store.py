@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+import redis
 
 from notary_auth import CredentialsRefused, LoginError, LogoutError
 from notary_auth.stores import MemoryStore
@@ -16,6 +17,7 @@ from tests.core import (
     CLOUD,
     HOME,
     LEADER_TIMEOUT,
+    MAX_SEALS,
     PASSWORD,
     STORE_LOCK_TIMEOUT,
     Call,
@@ -141,6 +143,29 @@ def test_rule_a_scrypt_runs_once_an_account_and_in_a_call(
         account, granted("token-2")
     )
     assert made == ["JohnSmith"]
+
+
+def test_rule_a_scrypt_runs_once_for_all_objects_of_an_account_in_a_process(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool of workers unpickles one for each task."""
+    made: list[str] = []
+    note_seals(monkeypatch, made)
+    for username in ("JohnSmith", "JohnSmith", "Jane", "JohnSmith", "Jane"):
+        begin(processes.account(username=username)).go_on(found(), granted()) if made.count(username) == 0 else (
+            complete(processes.account(username=username))
+        )
+    assert made == ["JohnSmith", "Jane"]
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(password="another"), found(), refused())
+    begin(processes.account(cloud_url="https://cloud.example"), "https://cloud.example/x").go_on(
+        found(), refused()
+    )
+    assert len(made) == 4
+    for number in range(MAX_SEALS):
+        begin(processes.account(username=f"user-{number}")).go_on(found(), granted())
+    complete(processes.account())
+    assert made.count("JohnSmith") == 4, "the latest are kept"
 
 
 @pytest.mark.real_scrypt
@@ -419,6 +444,53 @@ class Failing(MemoryStore):
             self.lock = lambda name, seconds: lock()  # type: ignore[method-assign]
         else:
             setattr(self, fails, fail)
+
+
+class Raising:
+    """A store that fails with the same error each time."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def load(self, name: str) -> Any:
+        raise self._error
+
+    save = delete = lock = load
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            redis.exceptions.NoPermissionError("User app has no permissions to run the 'pttl' command"),
+            "NoPermissionError, User app has no permissions to run the 'pttl' command",
+        ),
+        (redis.exceptions.ResponseError("DB index is out of range"), "ResponseError, DB index is out of range"),
+        (
+            caused(
+                redis.exceptions.ConnectionError("Error 111 connecting to cache:6379."), OSError(111, "refused")
+            ),
+            "ConnectionError, Error 111 connecting to cache:6379. (ConnectionRefusedError)",
+        ),
+        (redis.exceptions.ConnectionError("cannot read redis://app:geheim@cache"), "ConnectionError"),
+        (redis.exceptions.ConnectionError("app:geheim@cache"), "ConnectionError"),
+        (ValueError("geheim"), "ValueError"),
+        (caused(ValueError("geheim"), KeyError("geheim")), "ValueError (KeyError)"),
+        (OSError(28, "No space left on device", "/x"), "OSError, No space left on device: /x"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_rule_c_the_warning_says_why_and_no_secret(
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    complete(new_account(store=Raising(error)), found(), granted())
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning == f"the store of 'JohnSmith' failed, going on without it: {reason}"
 
 
 @pytest.mark.parametrize("fails", ["load", "save", "lock", "acquire", "release"])
