@@ -70,6 +70,7 @@ from notary_auth._core.shared_tokens import LEASE, MAX_SEALS, SharedTokens
 from notary_auth._core.single_flight import (
     LEADER_TIMEOUT,
     LIVENESS_INTERVAL,
+    LIVENESS_PATIENCE,
     MAX_LOST_LEADERS,
     SingleFlight,
 )
@@ -675,7 +676,9 @@ def forget_every_refusal(patch: Patch) -> None:
 
 
 def look_after_leaders_every(patch: Patch, seconds: float) -> None:
+    """Let waiters look so often whether the leader may go on, and take its loop for stopped after three looks."""
     patch.setattr(single_flight_module, "LIVENESS_INTERVAL", seconds)
+    patch.setattr(single_flight_module, "LIVENESS_PATIENCE", 3 * seconds)
 
 
 def shorten_store_lock_timeout(seconds: float) -> None:

@@ -321,6 +321,56 @@ def test_rule_7_a_leader_whose_loop_was_closed_is_found_out(
     del leader, http
 
 
+@pytest.mark.parametrize("client", each(ASYNCIO))
+@pytest.mark.parametrize("where", ["in this thread", "in another thread"])
+@leaves_sockets
+def test_rule_8_a_leader_whose_loop_is_stopped_is_not_waited_for(
+    client: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """As of a script that leaves a task behind in a loop that it goes on with later, or never."""
+    look_after_leaders_every(monkeypatch, 0.2)
+    notary.faults.held.add(LOGIN)
+    auth = client.auth(notary)
+    loop = asyncio.new_event_loop()
+    http = client.library.AsyncClient(auth=auth, verify=False)
+    leader = loop.create_task(http.get(files))
+    loop.run_until_complete(auntil(lambda: LOGIN in notary.pending))
+    notary.faults.held.clear()
+    if where == "in this thread":
+        answers = client.at_once([files] * 10, auth)
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            answers = pool.submit(client.at_once, [files] * 10, auth).result(20)
+    assert [answer.status_code for answer in answers] == [200] * 10
+    assert notary.count("login") == 2, "the leader's, and one for all others"
+    assert loop.run_until_complete(leader).status_code == 200, "it may go on"
+    loop.run_until_complete(http.aclose())
+    loop.close()
+    assert notary.count("login") == 2
+
+
+@pytest.mark.parametrize("client", each(ASYNCIO))
+def test_rule_8_a_leader_whose_loop_waits_for_another_loop_is_not_waited_for(
+    client: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a cell of a notebook that runs a coroutine in a worker thread and waits for its result."""
+    look_after_leaders_every(monkeypatch, 0.2)
+    notary.faults.held.add(LOGIN)
+    auth = client.auth(notary)
+
+    async def main() -> list[int]:
+        async with client.library.AsyncClient(auth=auth, verify=False) as http:
+            leader = asyncio.create_task(http.get(files))
+            await auntil(lambda: LOGIN in notary.pending)
+            notary.faults.held.clear()
+            with ThreadPoolExecutor(1) as pool:
+                blocking = pool.submit(client.get, files, auth).result(20).status_code
+            return [blocking, (await leader).status_code]
+
+    assert asyncio.run(main()) == [200, 200]
+    assert notary.count("login") == 2
+
+
 def test_rule_8_a_synchronous_call_on_the_leaders_own_loop_logs_in_by_itself(notary: Sandbox, files: str) -> None:
     import requests
 

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from notary_auth._core.caller import running_trio
+from notary_auth._core.caller import Caller, running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 from notary_auth._secrets import strip_tracebacks
 from notary_auth.errors import NotaryAuthError
@@ -110,6 +110,8 @@ async def _in_asyncio(step: Step) -> Any:
     match step:
         case WaitForLogin(login, seconds):
             loop = asyncio.get_running_loop()
+            if _needs_this_thread(login.leader, loop):
+                return False
             waker = login.waker(loop, lambda: _TaskWaker(loop))
             if waker is not None:
                 await waker.wait(seconds)
@@ -155,6 +157,8 @@ async def _in_trio(step: Step, trio: Any) -> Any:
     match step:
         case WaitForLogin(login, seconds):
             token = trio.lowlevel.current_trio_token()
+            if _needs_this_thread(login.leader, token):
+                return False
             waker = login.waker(token, lambda: _TrioWaker(trio, token))
             if waker is not None:
                 await waker.wait(seconds)
@@ -165,6 +169,11 @@ async def _in_trio(step: Step, trio: Any) -> Any:
             own = trio.CapacityLimiter(1)
             return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=own)
     raise TypeError("an adapter sends and drains by itself")
+
+
+def _needs_this_thread(leader: Caller, loop: object) -> bool:
+    """Whether a leader goes on in this thread, but in no task of this loop: while this loop runs, it does not."""
+    return leader.thread is threading.current_thread() and leader.loop is not loop
 
 
 class _ThreadWaker:

@@ -20,9 +20,14 @@ class Caller(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it is certain that this caller never goes on."""
-        is_closed = getattr(self.loop, "is_closed", None)  # trio ends no loop with a task still in it
-        return not self.thread.is_alive() or (is_closed is not None and bool(is_closed()))
+        """Whether it is certain that this caller does not go on, at least as long as whoever asks waits for it."""
+        if not self.thread.is_alive():
+            return True
+        if not hasattr(self.loop, "is_running"):  # a thread; or trio, which ends no loop with a task still in it
+            return False
+        # A loop that was stopped in this very thread may run again, but not before this code is over.
+        is_stopped_here = self.thread is threading.current_thread() and not self.loop.is_running()
+        return is_stopped_here or bool(self.loop.is_closed())
 
 
 class Waker(Protocol):
@@ -41,7 +46,7 @@ class Login:
     It is over when it has finished with or without an error of ours, or was lost without either.
     """
 
-    __slots__ = ("_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
+    __slots__ = ("_asked_at", "_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
 
     def __init__(self, leader: Caller) -> None:
         self.leader = leader
@@ -49,8 +54,32 @@ class Login:
         self.is_over = False
         self.is_lost = False
         self.error: NotaryAuthError | None = None  # what the leader shares with those who wait
+        self._asked_at: float | None = None  # whether the leader's loop answers; None: it has
         self._wakers: dict[Hashable, Waker] = {}
         self._lock = threading.RLock()
+
+    def has_leader(self, now: float, patience: float) -> bool:
+        """Whether the leader may go on. To be asked again and again, in any thread.
+
+        Its event loop is asked for an answer. One that is stopped, or blocked for `patience` seconds (by a task, say,
+        that waits for another loop, whose task waits for this login), gives none.
+        """
+        if self.leader.is_gone:
+            return False
+        if self._asked_at is not None:
+            return now < self._asked_at + patience
+        loop = self.leader.loop
+        if loop is not None:
+            self._asked_at = now
+            post = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+            try:
+                post(self._answer)
+            except RuntimeError:  # it has just been closed
+                return False
+        return True
+
+    def _answer(self) -> None:
+        self._asked_at = None
 
     def waker(self, place: Hashable, make: Callable[[], AnyWaker]) -> AnyWaker | None:
         """The waker that all who wait in `place` share; None if there is nothing to wait for any more."""

@@ -18,10 +18,11 @@ from notary_auth.errors import NotaryAuthError
 
 from .caller import Login, current_caller, led_logins
 from .state_lock import StateLock
-from .steps import Steps, WaitForLogin
+from .steps import SendControl, Steps, WaitForLogin
 
 LEADER_TIMEOUT = 60.0  # seconds that a caller waits for another one's login
-LIVENESS_INTERVAL = 5.0  # seconds after which a waiter looks whether the leader still exists
+LIVENESS_INTERVAL = 2.0  # seconds after which a waiter looks whether the leader may still go on
+LIVENESS_PATIENCE = 4.0  # seconds for which the leader's event loop may not answer
 MAX_LOST_LEADERS = 2  # lost leaders after which a caller gives up
 
 log = logging.getLogger("notary_auth")
@@ -97,7 +98,7 @@ class SingleFlight:
                 return current
             led_logins.set(led_now)
             if not is_done():  # the login before this one may have finished in between
-                yield from attempt()
+                yield from _until_taken_over(login, attempt())
             is_lost = False
             return None
         except NotaryAuthError as failure:
@@ -114,7 +115,7 @@ class SingleFlight:
             return False
         deadline = self._now() + LEADER_TIMEOUT
         while not login.is_over:
-            if login.leader.is_gone:
+            if not login.has_leader(self._now(), LIVENESS_PATIENCE):
                 self.finish(login, is_lost=True)
             elif self._now() >= deadline:
                 self.finish(login, is_lost=True)  # so that the next caller need not wait as well
@@ -137,3 +138,23 @@ class SingleFlight:
         with self._lock():
             if self._latest is login:
                 self._latest = None
+
+
+def _until_taken_over(login: Login, steps: Steps[object]) -> Steps[None]:
+    """Perform `steps` while `login` goes on. Once another caller has taken over, nothing more is sent."""
+    error: Exception | None = None
+    result: object = None
+    try:
+        while True:
+            step = steps.send(result) if error is None else steps.throw(error)
+            if login.is_over and isinstance(step, SendControl):
+                return
+            result = error = None
+            try:
+                result = yield step
+            except Exception as caught:  # noqa: BLE001  the client's own, for the steps to take
+                error = caught
+    except StopIteration:
+        return
+    finally:
+        steps.close()

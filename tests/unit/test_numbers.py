@@ -13,7 +13,8 @@ from tests import core
         ("MAX_WARNED_ORIGINS", 1000),  # rule 4
         ("MAX_LOST_LEADERS", 2),  # rule 7
         ("LEADER_TIMEOUT", 60),
-        ("LIVENESS_INTERVAL", 5),  # rule 8
+        ("LIVENESS_INTERVAL", 2),  # rule 8
+        ("LIVENESS_PATIENCE", 4),
         ("REFUSAL_TTL", 300),  # rule 9
         ("MAX_FAILURES", 3),
         ("FIRST_PAUSE", 2),

@@ -7,6 +7,7 @@ import itertools
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any
@@ -169,12 +170,23 @@ def test_waiting_ends_after_its_time() -> None:
     thread = threading.Thread(target=lambda: results.append(perform(WaitForLogin(login, 0.05))))
     thread.start()
     thread.join()
-    # In this thread a task of another loop leads, for all that is known: tasks may wait, threads may not.
-    results.append(asyncio.run(aperform(WaitForLogin(login, 0.05))))
-    results.append(trio.run(aperform, WaitForLogin(login, 0.05)))
+    results.append(elsewhere(asyncio.run, aperform(WaitForLogin(login, 0.05))))
+    results.append(elsewhere(trio.run, aperform, WaitForLogin(login, 0.05)))
     assert results == [True, True, True]
     assert time.monotonic() - started >= 0.15, "each has waited"
+
+
+def test_nobody_waits_in_the_thread_that_the_leader_goes_on_in() -> None:
+    login = start(new_single_flight())
     assert perform(WaitForLogin(login, 30)) is False
+    assert asyncio.run(aperform(WaitForLogin(login, 30))) is False
+    assert trio.run(aperform, WaitForLogin(login, 30)) is False
+
+
+def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in another thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
 
 
 @pytest.mark.parametrize("run", [asyncio.run, trio_run])
@@ -221,7 +233,7 @@ def test_nobody_is_woken_in_a_closed_loop() -> None:
         await wait
 
     for run in (asyncio.run, lambda work: trio.run(lambda: work)):
-        run(give_up(aperform(WaitForLogin(login, 0.01))))
+        elsewhere(run, give_up(aperform(WaitForLogin(login, 0.01))))
     assert places_that_wait(login) == 2
     single_flight.finish(login)
     assert login.is_over
@@ -244,7 +256,7 @@ def test_who_is_calling() -> None:
 
 def test_a_task_that_has_waited_long_enough_is_not_kept() -> None:
     login = start(new_single_flight())
-    asyncio.run(_wait_briefly(login))
+    elsewhere(asyncio.run, _wait_briefly(login))
     assert (places_that_wait(login), tasks_that_wait(login)) == (1, 0)
 
 
