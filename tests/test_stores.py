@@ -205,6 +205,15 @@ def test_a_folder_that_others_may_change_is_refused(folder: Path) -> None:
         FileStore(folder).save("a", b"", 9)
 
 
+def test_a_folder_that_others_may_read_is_good_enough(folder: Path) -> None:
+    folder.mkdir(0o755)
+    folder.chmod(0o755)
+    store = FileStore(folder)
+    store.save("a", b"sealed", 60)
+    assert store.load("a") is not None
+    assert mode(folder / "a.notary-auth") == 0o600, "and even so, not the records"
+
+
 def test_a_planted_record_is_refused(tmp_path: Path, folder: Path) -> None:
     store = FileStore(folder)
     store.save("a", b"record", 60)

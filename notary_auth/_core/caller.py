@@ -61,8 +61,8 @@ class Login:
     def has_leader(self, now: float, patience: float) -> bool:
         """Whether the leader may go on. To be asked again and again, in any thread.
 
-        Its event loop is asked for an answer. One that is stopped gives none, nor one that is blocked for `patience`
-        seconds: by a task, say, that waits for another loop, whose task waits for this login.
+        Its event loop is asked for an answer. One that is stopped gives none, nor does one that is blocked for
+        `patience` seconds: by a task, say, that waits for another loop, whose task waits for this login.
         """
         if self.leader.is_gone:
             return False
