@@ -7,16 +7,13 @@ purpose: a JSONDecodeError holds the whole response, and would come along as the
 
 from __future__ import annotations
 
-import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from itertools import islice
 from math import isfinite
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 from notary_auth._secrets import Bearer, Document, Secret
 from notary_auth._version import __version__
@@ -29,7 +26,8 @@ from notary_auth.errors import (
     TotpSetupRequired,
 )
 
-from .messages import BODY_LIMIT, ControlRequest, ControlResponse, is_encoded, is_redirect
+from .explanation import described, explanation, read_object, what_was_said
+from .messages import ControlRequest, ControlResponse
 from .origin import Origin
 
 LOOKUP_PATH = "/api/1/accounts"
@@ -53,10 +51,6 @@ _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
 )
 MAX_TOKEN = 16 * 1024  # characters
-_SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
-_WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
-_HIDDEN = "***"  # in place of a secret
-_SHOWN = 200  # characters of what the platform says that are worth showing
 
 
 def flaw_of_text(value: object) -> str | None:
@@ -85,12 +79,12 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
     subject = f"cannot find the data center of {username!r}: {url}"
     if response.status != 200:
         raise DiscoveryError(
-            f"{subject} answered {_described(response)}",
+            f"{subject} answered {described(response)}",
             status=response.status,
             url=url,
             retry_after=retry_after(response),
         )
-    document, flaw = _read_object(response)
+    document, flaw = read_object(response)
     if document is not None:
         server_url = document.get("server_url")
         flaw = "has no server_url that is a string"
@@ -164,7 +158,7 @@ def read_login(
     url = f"{data_center}{TOKEN_PATH}"
     if response.status != 200:
         raise _login_refusal(response, data_center, username, secrets, offline_access)
-    document, flaw = _read_object(response)
+    document, flaw = read_object(response)
     if document is not None:
         refresh_token = document.get("refresh_token") if offline_access else None
         flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
@@ -185,9 +179,9 @@ def read_login(
 def _login_refusal(
     response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret], offline_access: bool
 ) -> LoginError:
-    code, error, description = _explanation(response, secrets)
+    code, error, description = explanation(response, secrets)
     who = f"the login of {username!r} at {data_center}"
-    said = _said(error, description, response)
+    said = what_was_said(error, description, response)
     kind: type[LoginError] = LoginError
     message = f"{who} failed: the platform answered {said}"
     if code == "totp_setup_required":
@@ -287,9 +281,9 @@ def read_revocation(response: ControlResponse, data_center: Origin, username: st
     """
     if response.status == 200:
         return
-    code, error, description = _explanation(response, [token])
+    code, error, description = explanation(response, [token])
     if code != "invalid_token":  # which RFC 7009 takes for a success: there is nothing left to do
-        why = f"the platform answered {_said(error, description, response)}"
+        why = f"the platform answered {what_was_said(error, description, response)}"
         raise logout_error(
             data_center, username, why, status=response.status, error=error, error_description=description
         )
@@ -328,120 +322,6 @@ def _parsed_date(value: str | None) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
     except (IndexError, OverflowError, TypeError, ValueError):
         return None
-
-
-def _read_object(response: ControlResponse) -> tuple[Document | None, str]:
-    """The JSON object in the response; or None, and what is wrong."""
-    if is_encoded(response.headers):
-        return None, "has a Content-Encoding, which was not accepted"
-    if len(response.body) > BODY_LIMIT:
-        return None, "is larger than 1 MiB"
-    if response.is_late:
-        return None, "takes too long"
-    try:
-        document = json.loads(response.body, object_hook=Document)
-    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
-        if _is_html(response):
-            return None, f"is a page (text/html) and not JSON: {_WRONG_PLACE}"
-        return None, "is not JSON"
-    return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
-
-
-def _explanation(
-    response: ControlResponse, secrets: Iterable[Secret]
-) -> tuple[str | None, str | None, str | None]:
-    """`error` (RFC 6749, section 5.2) as it came; and this and `error_description`, made safe to show."""
-    document = _read_object(response)[0] or Document()
-    texts = (document.get(name) for name in ("error", "error_description"))
-    code, description = (text if isinstance(text, str) and text else None for text in texts)
-    return code, code and _shown(code, secrets), description and _shown(description, secrets)
-
-
-def _said(error: str | None, description: str | None, response: ControlResponse) -> str:
-    if not error:
-        return _described(response)
-    said = f"{error} ({description})" if description else error
-    return said + _after_tries(response)
-
-
-def _described(response: ControlResponse) -> str:
-    if response.is_hidden:
-        return f"{response.status}, which an event hook hides: it raises"
-    if is_redirect(response.status):
-        return f"{response.status}, a redirect, which is not followed with credentials"
-    if response.status == 407:
-        return "407, as a proxy does that wants credentials of its own"
-    if _is_html(response):
-        return f"{response.status} and a page (text/html){_after_tries(response)}: {_WRONG_PLACE}"
-    return f"{response.status} without an explanation that could be read{_after_tries(response)}"
-
-
-def _after_tries(response: ControlResponse) -> str:
-    return f", after {response.tries} tries" if response.tries > 1 else ""
-
-
-def _is_html(response: ControlResponse) -> bool:
-    return response.headers.get("content-type", "").lower().startswith("text/html")
-
-
-def _shown(text: str, secrets: Iterable[Secret]) -> str:
-    """What the platform said: without any secret of ours, on one line, cut to a sane length."""
-    shown = text[:_SEARCHED]
-    for secret in secrets:
-        shown = _hidden(shown, secret)
-    if len(text) > _SEARCHED and _HIDDEN in shown:  # what comes behind it may be half a secret
-        shown = shown.rpartition(_HIDDEN)[0] + _HIDDEN
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
-
-
-def _hidden(text: str, secret: Secret) -> str:
-    """`text` without a secret, also where characters of that are escaped, in one way or another."""
-    text = text.replace(secret.value, _HIDDEN)
-    for pieces_of, unescape in _ESCAPES:
-        pieces = pieces_of.findall(text)
-        plain = "".join(each if len(each) == 1 else "\0" for each in map(unescape, pieces))
-        left, kept = iter(pieces), []
-        for part in plain.split(secret.value):
-            kept.append("".join(islice(left, len(part))))
-            deque(islice(left, len(secret.value)), maxlen=0)
-        text = _HIDDEN.join(kept)
-    return text
-
-
-def _unescape_percent(piece: str) -> str:
-    return unquote(piece) if piece[0] == "%" else piece
-
-
-def _unescape_form(piece: str) -> str:
-    return " " if piece == "+" else _unescape_percent(piece)
-
-
-def _unescape_html(piece: str) -> str:
-    from html import unescape  # its table of entities is large
-
-    return unescape(piece) if piece[0] == "&" else piece
-
-
-def _unescape_json(piece: str) -> str:
-    return str(json.loads(f'"{piece}"', strict=False)) if piece[0] == "\\" else piece
-
-
-_PERCENT = (
-    r"%[0-7][0-9a-f]|%[c-d][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}"
-)
-#: What cuts a text into pieces that stand for one character each, and what says for which. (No secret has a NUL.)
-_ESCAPES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
-    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_percent),
-    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_form),
-    (re.compile(r"&#?\w{1,31};?|.", re.DOTALL | re.ASCII), _unescape_html),
-    (
-        re.compile(
-            r'\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}|\\["\\/bfnrt]|.', re.DOTALL | re.IGNORECASE
-        ),
-        _unescape_json,
-    ),
-)
 
 
 def pause_before(attempt: int, jitter: float) -> float:

@@ -1,0 +1,130 @@
+"""What the platform says in a reply, read with suspicion and made safe to show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from urllib.parse import unquote
+
+from notary_auth._secrets import Document, Secret
+
+from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
+
+_SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
+_WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
+_HIDDEN = "***"  # in place of a secret
+_SHOWN = 200  # characters of what the platform says that are worth showing
+
+
+def read_object(response: ControlResponse) -> tuple[Document | None, str]:
+    """The JSON object in the response; or None, and what is wrong."""
+    if is_encoded(response.headers):
+        return None, "has a Content-Encoding, which was not accepted"
+    if len(response.body) > BODY_LIMIT:
+        return None, "is larger than 1 MiB"
+    if response.is_late:
+        return None, "takes too long"
+    try:
+        document = json.loads(response.body, object_hook=Document)
+    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
+        if _is_html(response):
+            return None, f"is a page (text/html) and not JSON: {_WRONG_PLACE}"
+        return None, "is not JSON"
+    return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
+
+
+def explanation(response: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None, str | None]:
+    """`error` (RFC 6749, section 5.2) as it came; and this and `error_description`, made safe to show."""
+    document = read_object(response)[0] or Document()
+    texts = (document.get(name) for name in ("error", "error_description"))
+    code, description = (text if isinstance(text, str) and text else None for text in texts)
+    return code, code and _shown(code, secrets), description and _shown(description, secrets)
+
+
+def what_was_said(error: str | None, description: str | None, response: ControlResponse) -> str:
+    if not error:
+        return described(response)
+    return (f"{error} ({description})" if description else error) + _after_tries(response)
+
+
+def described(response: ControlResponse) -> str:
+    if response.is_hidden:
+        return f"{response.status}, which an event hook hides: it raises"
+    if is_redirect(response.status):
+        return f"{response.status}, a redirect, which is not followed with credentials"
+    if response.status == 407:
+        return "407, as a proxy does that wants credentials of its own"
+    if _is_html(response):
+        return f"{response.status} and a page (text/html){_after_tries(response)}: {_WRONG_PLACE}"
+    return f"{response.status} without an explanation that could be read{_after_tries(response)}"
+
+
+def _after_tries(response: ControlResponse) -> str:
+    return f", after {response.tries} tries" if response.tries > 1 else ""
+
+
+def _is_html(response: ControlResponse) -> bool:
+    return response.headers.get("content-type", "").lower().startswith("text/html")
+
+
+def _shown(text: str, secrets: Iterable[Secret]) -> str:
+    """What the platform said: without any secret of ours, on one line, cut to a sane length."""
+    shown = text[:_SEARCHED]
+    for secret in secrets:
+        shown = _hidden(shown, secret)
+    if len(text) > _SEARCHED and _HIDDEN in shown:  # what comes behind it may be half a secret
+        shown = shown.rpartition(_HIDDEN)[0] + _HIDDEN
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+
+
+def _hidden(text: str, secret: Secret) -> str:
+    """`text` without a secret, also where characters of that are escaped, in one way or another."""
+    text = text.replace(secret.value, _HIDDEN)
+    for pieces_of, unescape in _ESCAPES:
+        pieces = pieces_of.findall(text)
+        plain = "".join(each if len(each) == 1 else "\0" for each in map(unescape, pieces))
+        left, kept = iter(pieces), []
+        for part in plain.split(secret.value):
+            kept.append("".join(islice(left, len(part))))
+            deque(islice(left, len(secret.value)), maxlen=0)
+        text = _HIDDEN.join(kept)
+    return text
+
+
+def _unescape_percent(piece: str) -> str:
+    return unquote(piece) if piece[0] == "%" else piece
+
+
+def _unescape_form(piece: str) -> str:
+    return " " if piece == "+" else _unescape_percent(piece)
+
+
+def _unescape_html(piece: str) -> str:
+    from html import unescape  # its table of entities is large
+
+    return unescape(piece) if piece[0] == "&" else piece
+
+
+def _unescape_json(piece: str) -> str:
+    return str(json.loads(f'"{piece}"', strict=False)) if piece[0] == "\\" else piece
+
+
+_PERCENT = (
+    r"%[0-7][0-9a-f]|%[c-d][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}"
+)
+#: What cuts a text into pieces that stand for one character each, and what says for which. (No secret has a NUL.)
+_ESCAPES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_percent),
+    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_form),
+    (re.compile(r"&#?\w{1,31};?|.", re.DOTALL | re.ASCII), _unescape_html),
+    (
+        re.compile(
+            r'\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}|\\["\\/bfnrt]|.', re.DOTALL | re.IGNORECASE
+        ),
+        _unescape_json,
+    ),
+)
