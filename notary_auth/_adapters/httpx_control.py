@@ -103,23 +103,23 @@ class _ControlRequest:
     httpx puts what was read in place of the stream, from where a redirect would send it again.
     """
 
-    _body: bytes = b""
-    _request_body: Any = None
+    _form: bytes = b""
+    _content_stream: Any = None
     _is_handed_over = False  # to the transport
 
     @property
     def stream(self) -> Any:
         self._is_handed_over = True
-        return self._request_body
+        return self._content_stream
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        self._request_body = stream
+        self._content_stream = stream
 
     def read(self) -> bytes:
-        if self._is_handed_over and isinstance(self._request_body, _Sending):
-            self._request_body.is_given_out = True  # to a transport that reads bodies like this, as mocks do
-        return self._body
+        if self._is_handed_over and isinstance(self._content_stream, _Sending):
+            self._content_stream.is_given_out = True  # to a transport that reads bodies like this, as mocks do
+        return self._form
 
     async def aread(self) -> bytes:
         return self.read()
@@ -129,16 +129,16 @@ class _ControlRequest:
         return self.read()
 
     def begin(self: Any, body: bytes, sending: _Sending) -> None:
-        self._body = body
+        self._form = body
         self._is_handed_over = False
         self.headers["Content-Length"] = str(len(body))
         self.stream = sending
 
     def forget(self: Any) -> None:
         """Let go of the password, and of what leads to it: the client's errors have their request with them."""
-        self._body = b""
-        if isinstance(self._request_body, _Sending):
-            self._request_body.forget()
+        self._form = b""
+        if isinstance(self._content_stream, _Sending):
+            self._content_stream.forget()
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:

@@ -160,7 +160,10 @@ class TokenSource(NamedTuple):
             self._remember(refusal._replace(is_final=True))
             if isinstance(refusal.error, CredentialsRefused):  # another process may have a source of codes
                 refresh_token = self._stored_refresh_token(transaction)  # which another process may use
-                transaction.publish(SharedRecord(data_center, refresh_token=refresh_token, refusal=refusal.error))
+                age = self.now() - refusal.refused_at
+                transaction.publish(
+                    SharedRecord(data_center, age=age, refresh_token=refresh_token, refusal=refusal.error)
+                )
                 yield from transaction.commit()  # before anybody is told of it
             raise refusal.error.as_type(type(refusal.error))
 

@@ -694,6 +694,21 @@ def test_rule_b_a_refresh_token_is_tried_again_after_a_busy_platform_in_spite_of
     assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
+def test_rule_b_a_refusal_that_is_saved_again_beside_a_refresh_token_is_no_younger(processes: Processes) -> None:
+    complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
+    processes.clock.advance(1001)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(), found(), refused())
+    processes.clock.advance(200)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account(**OFFLINE), found(), refused("invalid_grant"), found())
+    processes.clock.advance(99)
+    with pytest.raises(CredentialsRefused):
+        complete(processes.account())
+    processes.clock.advance(2)
+    complete(processes.account(), found(), granted())
+
+
 def test_rule_b_a_refresh_token_in_memory_is_used_in_spite_of_a_stored_refusal(processes: Processes) -> None:
     account = processes.account(**OFFLINE)
     complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
