@@ -6,6 +6,7 @@ import asyncio
 import gc
 import io
 import threading
+import time
 import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -347,6 +348,24 @@ def test_rule_8_a_leader_whose_loop_is_stopped_is_not_waited_for(
     loop.run_until_complete(http.aclose())
     loop.close()
     assert notary.count("login") == 2
+
+
+@pytest.mark.parametrize("leads", each(client for client in HTTPX if client.is_async))
+def test_rule_8_a_leader_whose_loop_answers_is_waited_for(
+    leads: HttpxAsync, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_after_leaders_every(monkeypatch, 0.05)
+    notary.faults.held.add(LOGIN)
+    auth = leads.auth(notary)
+    with ThreadPoolExecutor(3) as pool:
+        leader = pool.submit(leads.get, files, auth)
+        until(lambda: LOGIN in notary.pending)
+        waiting = [pool.submit(leads.get, files, auth) for _ in range(2)]
+        until(lambda: somebody_waits(auth.account))
+        time.sleep(0.6)  # far longer than a loop may leave a question unanswered
+        notary.faults.held.clear()
+        assert [each.result(20).status_code for each in (leader, *waiting)] == [200] * 3
+    assert notary.count("login") == 1
 
 
 @pytest.mark.parametrize("client", each(ASYNCIO))
