@@ -67,6 +67,17 @@ def _end(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def _has_terminal() -> bool:
+    """Whether somebody can be asked, whatever standard input is."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return True
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))  # where getpass asks on Unix
+    except OSError:
+        return False
+    return True
+
+
 class _Prompt:
     """A password that is asked for once, when it is needed."""
 
@@ -75,7 +86,7 @@ class _Prompt:
         self._answer = ""
 
     def __call__(self) -> str:
-        if sys.stdin is None or not sys.stdin.isatty():  # there may be a document to be sent in it
+        if not _has_terminal():  # standard input may have a document in it that is to be sent
             _end(f"no password: set {PASSWORD} or {PASSWORD_FILE}, or run it in a terminal")
         self._answer = self._answer or getpass.getpass(f"http: password for {self._username}: ")
         return self._answer

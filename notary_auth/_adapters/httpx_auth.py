@@ -49,7 +49,7 @@ class _Exchange:
                 ]
         can_replay = response.status_code == 401 and _can_replay(request, self._byte_stream)
         header = request.headers.get("Authorization")
-        # Of the user's own hops, those after the replay before are this request's redirects.
+        # The user's own hops. A 401 that was replayed is among them, and is of the account's own host.
         passed = tuple(str(hop.request.url) for hop in response.history)
         return Received(response.status_code, str(request.url), header, can_replay, replays, passed)
 

@@ -189,7 +189,7 @@ class _Sending:
         self._body = body
         self._end_here = end_here
         self.is_given_out = False
-        self._is_a_proxys = False  # whether what comes next is a proxy's response, to CONNECT
+        self._is_connect = False  # whether what comes next is a proxy's response, to CONNECT
 
     def trace(self, event: str, info: Any) -> None:
         if event.endswith("connect_tcp.started"):
@@ -197,11 +197,17 @@ class _Sending:
         elif event.endswith("send_request_headers.started"):
             url = info["request"].url
             self._check_peer(url.host.decode("ascii"), url.port)
-            if (url.host, url.target) == (self._url.raw_host, self._url.raw_path):
+            own = self._url
+            if (url.scheme, url.host, url.port, url.target) == (
+                own.raw_scheme,
+                own.raw_host,
+                own.port,
+                own.raw_path,
+            ):
                 self.is_given_out = False
         elif event.endswith("receive_response_headers.started"):
-            self._is_a_proxys = info["request"].method == b"CONNECT"
-        elif event.endswith("receive_response_headers.complete") and not self._is_a_proxys:
+            self._is_connect = info["request"].method == b"CONNECT"
+        elif event.endswith("receive_response_headers.complete") and not self._is_connect:
             self.status = next(part for part in info["return_value"] if isinstance(part, int))
             if is_redirect(self.status):
                 self._end_here(ControlResponse(self.status, {}, b""))

@@ -230,7 +230,9 @@ class Account:
 
         attempt = partial(log_out, self._credentials, self._cache, self._data_center, self._shared_tokens)
         while True:
-            login = yield from self._single_flight.lead(attempt, lambda: False, shares_error=False)
+            login = yield from self._single_flight.lead(
+                attempt, lambda: False, shares_error=False, can_be_taken_over=False
+            )
             if login is None:
                 return
             try:

@@ -54,20 +54,21 @@ class Login:
         self.is_over = False
         self.is_lost = False
         self.error: NotaryAuthError | None = None  # what the leader shares with those who wait
-        self._asked_at: float | None = None  # whether the leader's loop answers; None: it has
+        self._asked_at: float | None = None  # when the leader's loop was sent a wake-up that it has not answered
         self._wakers: dict[Hashable, Waker] = {}
         self._lock = threading.RLock()
 
-    def has_leader(self, now: float, patience: float) -> bool:
-        """Whether the leader may go on. To be asked again and again, in any thread.
+    def check_leader(self, now: float, patience: float) -> bool:
+        """Send the leader's loop a wake-up, and return whether the leader may still go on.
 
-        Its event loop is asked for an answer. One that is stopped gives none, nor does one that is blocked for
-        `patience` seconds: by a task, say, that waits for another loop, whose task waits for this login.
+        To be called again and again, in any thread. A loop that is stopped gives no answer. Nor does one that is
+        blocked for `patience` seconds, by a task, say, that waits for another loop, where a task waits for this.
         """
         if self.leader.is_gone:
             return False
-        if self._asked_at is not None:
-            return now < self._asked_at + patience
+        asked_at = self._asked_at  # read once: it may be answered at any time
+        if asked_at is not None:
+            return now < asked_at + patience
         loop = self.leader.loop
         if loop is not None:
             self._asked_at = now

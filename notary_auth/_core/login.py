@@ -73,7 +73,9 @@ class TokenSource(NamedTuple):
         transaction = yield from self.shared_tokens.begin(password)
         try:
             if (yield from self._consult_store(transaction, password, effort)):
-                if effort is not AHEAD:  # another process may have had more success
+                if (
+                    effort is not AHEAD and self.shared_tokens.store is not None
+                ):  # another process may have had more success
                     self.failed_attempts.check(self.now())
                 yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
@@ -123,7 +125,11 @@ class TokenSource(NamedTuple):
         """
         now = self.now()
         if record.refusal is not None and self.refusals.accepts_stored:
-            can_refresh = self._can_refresh(record.refresh_token or self.cache.refresh_token)
+            is_spent = self.cache.was_spent(record.refresh_token)
+            refresh_token = (
+                self.cache.refresh_token if is_spent else record.refresh_token or self.cache.refresh_token
+            )
+            can_refresh = self.credentials.offline_access and refresh_token is not None
             refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
             self._remember(refusal._replace(is_final=not can_refresh))
             if now < refusal.until and not can_refresh:
@@ -145,6 +151,7 @@ class TokenSource(NamedTuple):
 
     def _log_in_anew(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
+        started = self.now()
         if self.shared_tokens.store is not None:  # without a store it was tried before the password was asked for
             refresh_token = self._stored_refresh_token(transaction) or self.cache.refresh_token
             if (yield from self._refresh(transaction, refresh_token, effort)):
@@ -165,6 +172,8 @@ class TokenSource(NamedTuple):
                     SharedRecord(data_center, age=age, refresh_token=refresh_token, refusal=refusal.error)
                 )
                 yield from transaction.commit()  # before anybody is told of it
+            if refusal.refused_at < started:
+                self._recall(refusal)
             raise refusal.error.as_type(type(refusal.error))
 
     def _log_in_at(
@@ -196,7 +205,7 @@ class TokenSource(NamedTuple):
             if not isinstance(error, CredentialsRefused) and not needs_code:
                 raise
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
-            is_shared = self.shared_tokens.store is not None
+            is_shared = self.shared_tokens.store is not None and not needs_code
             who = "No process that shares the store will" if is_shared else "This process will not"
             message = (
                 f"{error} {who} send the password again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
@@ -239,13 +248,6 @@ class TokenSource(NamedTuple):
         username, offline_access = self.credentials.username, self.credentials.offline_access
         return protocol.read_login(
             response, data_center, username, secrets, time.time(), offline_access=offline_access
-        )
-
-    def _can_refresh(self, refresh_token: Secret | None) -> bool:
-        return (
-            self.credentials.offline_access
-            and refresh_token is not None
-            and not self.cache.was_spent(refresh_token)
         )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:

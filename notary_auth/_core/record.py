@@ -55,7 +55,7 @@ class SharedRecord(NamedTuple):
 
 
 def read_record(document: Document, remaining: float) -> SharedRecord | None:
-    """The record, so much older as it has less remaining to live; None where no clock can have made it so."""
+    """The record, so much older as it has less remaining to live; None if that is impossible."""
     ttl, since_sealed = document["ttl"], time.time() - document["sealed_at"]
     if remaining > ttl + CLOCK_SLACK or not -MACHINES_SLACK < since_sealed < ttl + MACHINES_SLACK:
         return None

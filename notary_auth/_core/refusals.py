@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from math import inf
 from typing import NamedTuple, TypeVar
 
 from notary_auth._secrets import Secret, digest
@@ -91,14 +90,16 @@ class FailedAttempts:
     def forget(self) -> None:
         self._count = 0
         self._pause = FIRST_PAUSE / 2
-        self._latest: tuple[NotaryAuthError, float] | None = None  # with the time of its answer
-        self._paused_until = -inf
+        # With the time of its answer, and that of the next attempt. Replaced as a whole: readers take no lock.
+        self._latest: tuple[NotaryAuthError, float, float] | None = None
 
     def check(self, now: float) -> None:
         """Raise the latest error, if there is a pause."""
-        latest, left = self._latest, self._paused_until - now
-        if latest is not None and left > 0:
-            raise recalled(latest[0], now - latest[1], left)
+        latest = self._latest
+        if latest is not None:
+            error, answered_at, until = latest
+            if now < until:
+                raise recalled(error, now - answered_at, until - now)
 
     def count(self, attempt: Steps[Result], now: Callable[[], float]) -> Steps[Result]:
         """Make an attempt, and take note of its outcome."""
@@ -113,10 +114,11 @@ class FailedAttempts:
 
     def _add(self, error: NotaryAuthError, now: float) -> None:
         self._count += 1
-        self._latest = error.as_type(type(error)), now
+        until = now
         if self._count >= MAX_FAILURES:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._paused_until = now + max(self._pause, error.retry_after or 0.0)
+            until += max(self._pause, error.retry_after or 0.0)
+        self._latest = error.as_type(type(error)), now, until
 
 
 def recalled(error: NotaryAuthError, age: float, seconds_left: float) -> NotaryAuthError:

@@ -71,14 +71,13 @@ class SharedTokens:
     def _seal_of(self, password: Secret) -> Seal:
         """The seal for a password. scrypt runs once for it in a process, however many objects there are."""
         key = digest(Secret("\0".join((self._cloud_url, self._username, password.value))), _SEALS_SALT)
-        seal = _seals.pop(key, None)
+        seal = _seals.get(key)
         if seal is None:
             from .seal import Seal  # only where there is a store
 
-            seal = Seal(self._username, password, self._cloud_url)
-        _seals[key] = seal  # as the latest
-        for oldest in list(_seals)[:-MAX_SEALS]:
-            _seals.pop(oldest, None)
+            seal = _seals[key] = Seal(self._username, password, self._cloud_url)
+            for oldest in list(_seals)[:-MAX_SEALS]:
+                _seals.pop(oldest, None)
         self._seal = seal
         return seal
 

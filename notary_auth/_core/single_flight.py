@@ -80,9 +80,19 @@ class SingleFlight:
                     raise self._to_error(f"{lost} attempts of other callers ended without an answer")
 
     def lead(
-        self, attempt: Callable[[], Steps[object]], is_done: Callable[[], bool], shares_error: bool = True
+        self,
+        attempt: Callable[[], Steps[object]],
+        is_done: Callable[[], bool],
+        shares_error: bool = True,
+        can_be_taken_over: bool = True,
     ) -> Steps[Login | None]:
-        """Run `attempt`, unless a login is under way: then return that, to be waited for."""
+        """Run `attempt`, unless a login is under way: then return that, to be waited for.
+
+        Args:
+            shares_error: whether those who wait get an error of the attempt.
+            can_be_taken_over: whether another caller's attempt is as good, so that this one may end early. Then
+                its own login is returned, which is lost.
+        """
         current = self.current
         if current is not None:  # as for all of a crowd but one: without a login of their own, and its locks
             return current
@@ -98,7 +108,10 @@ class SingleFlight:
                 return current
             led_logins.set(led_now)
             if not is_done():  # the login before this one may have finished in between
-                yield from _until_taken_over(login, attempt())
+                if not can_be_taken_over:
+                    yield from attempt()
+                elif (yield from _until_taken_over(login, attempt())):
+                    return login
             is_lost = False
             return None
         except NotaryAuthError as failure:
@@ -115,7 +128,7 @@ class SingleFlight:
             return False
         deadline = self._now() + LEADER_TIMEOUT
         while not login.is_over:
-            if not login.has_leader(self._now(), LIVENESS_PATIENCE):
+            if not login.check_leader(self._now(), LIVENESS_PATIENCE):
                 self.finish(login, is_lost=True)
             elif self._now() >= deadline:
                 self.finish(login, is_lost=True)  # so that the next caller need not wait as well
@@ -140,21 +153,25 @@ class SingleFlight:
                 self._latest = None
 
 
-def _until_taken_over(login: Login, steps: Steps[object]) -> Steps[None]:
-    """Perform `steps` while `login` goes on. Once another caller has taken over, nothing more is sent."""
+def _until_taken_over(login: Login, steps: Steps[object]) -> Steps[bool]:
+    """Perform `steps`. Once another caller has taken over `login`, stop before the next control request.
+
+    Returns:
+        Whether that was so.
+    """
     error: Exception | None = None
     result: object = None
     try:
         while True:
             step = steps.send(result) if error is None else steps.throw(error)
             if login.is_over and isinstance(step, SendControl):
-                return
+                return True
             result = error = None
             try:
                 result = yield step
             except Exception as caught:  # noqa: BLE001  the client's own, for the steps to take
                 error = caught
     except StopIteration:
-        return
+        return False
     finally:
         steps.close()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
 from urllib.parse import unquote
 
 from notary_auth._secrets import Document, Secret
@@ -87,10 +85,10 @@ def _hidden(text: str, secret: Secret) -> str:
     for pieces_of, unescape in _ESCAPES:
         pieces = pieces_of.findall(text)
         plain = "".join(each if len(each) == 1 else "\0" for each in map(unescape, pieces))
-        left, kept = iter(pieces), []
+        kept, position = [], 0
         for part in plain.split(secret.value):
-            kept.append("".join(islice(left, len(part))))
-            deque(islice(left, len(secret.value)), maxlen=0)
+            kept.append("".join(pieces[position : position + len(part)]))
+            position += len(part) + len(secret.value)
         text = _HIDDEN.join(kept)
     return text
 

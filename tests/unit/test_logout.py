@@ -206,3 +206,18 @@ def test_there_is_something_to_revoke_while_there_is_a_token_of_either_kind() ->
     clock_of(account).advance(900)
     complete(account, answer=answered(401, "token-1", can_replay=False))
     assert is_logged_in(account), "the refresh token is left"
+
+
+def test_a_logout_that_is_given_up_by_those_who_wait_revokes_all_the_same() -> None:
+    account = new_account(offline_access=True)
+    complete(account, found(), granted(refresh_token="refresh-1"))
+    logout, other = begin_log_out(account), begin(account)
+    assert isinstance(other.step, WaitForLogin)
+    while isinstance(other.step, WaitForLogin):
+        clock_of(account).advance(other.step.seconds)
+        other.send(True)
+    assert other.error is not None
+    assert isinstance(logout.step, SendControl)
+    assert isinstance(logout.send(reply(200, {})), SendControl), "the access token is revoked as well"
+    assert logout.send(reply(200, {})) is None
+    assert logout.error is None

@@ -20,6 +20,7 @@ from tests.core import (
     LEADER_TIMEOUT,
     Conversation,
     SendControl,
+    Sleep,
     WaitForLogin,
     at_line,
     begin,
@@ -164,6 +165,22 @@ def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
     next_one.go_on(found(), granted())
     leader.send(True)
     assert leader.go_on().authorizations == ["Bearer token-1"]
+
+
+def test_rule_7_a_leader_that_is_taken_over_twice_gives_up() -> None:
+    """It does not begin anew each time, and ask a busy platform again and again."""
+    account = new_account()
+    leader = begin(account)
+    for _ in range(2):
+        other = begin(account)
+        while isinstance(other.step, WaitForLogin):
+            clock_of(account).advance(other.step.seconds)
+            other.send(True)
+        assert other.error is not None
+        leader.send(found() if len(leader.sent) == 1 else reply(503, b""))
+        if isinstance(leader.step, Sleep):
+            leader.send(None)
+    assert isinstance(leader.error, LoginError)
 
 
 def test_rule_7_a_leader_whose_thread_died_is_found_out() -> None:

@@ -339,3 +339,13 @@ def test_rule_9_logins_that_fail_for_ever_are_paced_for_ever() -> None:
         if number >= 2:
             assert fail(account).retry_after <= 60
         clock_of(account).advance(61)
+
+
+def test_rule_9_a_refusal_that_becomes_final_later_is_told_from_memory() -> None:
+    account = logged_in()
+    clock_of(account).advance(7200)
+    fail(account, refused(), reply(404, b""))  # the look-up that would make it final fails
+    clock_of(account).advance(10)
+    assert fail(account, found()).age == pytest.approx(10, abs=0.1)
+    clock_of(account).advance(10)
+    assert fail(account).age == pytest.approx(20, abs=0.1)

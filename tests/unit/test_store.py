@@ -709,6 +709,12 @@ def test_rule_b_a_refusal_that_is_saved_again_beside_a_refresh_token_is_no_young
     complete(processes.account(), found(), granted())
 
 
+def test_rule_b_a_required_code_is_no_refusal_for_those_who_share_the_store(processes: Processes) -> None:
+    error = begin(processes.account()).go_on(found(), refused("totp_required")).error
+    assert "This process will not send the password again" in str(error)
+    complete(processes.account(totp=lambda: "424242"), found(), granted())
+
+
 def test_rule_b_a_refresh_token_in_memory_is_used_in_spite_of_a_stored_refusal(processes: Processes) -> None:
     account = processes.account(**OFFLINE)
     complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
