@@ -88,8 +88,8 @@ class SingleFlight:
     ) -> Steps[Login | None]:
         """Run `attempt`, unless a login is under way: then return that, to be waited for.
 
-        Those who wait get an error of the attempt if `shares_error`. If it `can_be_taken_over` by another caller, it
-        may end early, and its own login is returned, which is lost.
+        Those who wait get an error of the attempt if `shares_error`. If it `can_be_taken_over` by another caller,
+        it may end early, and its own login is returned, which is lost.
         """
         current = self.current
         if current is not None:  # as for all of a crowd but one: without a login of their own, and its locks
