@@ -76,18 +76,21 @@ class Weather:
         )
         with self._crowd.excused():
             self._answer_next(status, {"Retry-After": "0"}, body, self._dice.randint(1, 9))
-            self._await_none_left()
-            self._crowd.settle(1)  # whoever comes now may still be told what the last of them was answered
+            self._await_answered_by_a_token()  # rule 9 would let nobody ask for up to a minute
 
     def _refusal(self) -> None:
         with self._crowd.excused():
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
             # It stands only where a new look-up has come to the same data center, and is refused there as well.
             self._notary.faults.answer_next(LOGIN, 401, {}, b'{"error": "access_denied"}')
-            self._await(lambda: not faults_left(self._notary), meanwhile=self._account.forget)
-            # The last of them may be on its way still, and be remembered after all has been forgotten.
-            self._await(self._has_token, meanwhile=self._account.forget)
-            self._crowd.settle(1)
+            self._await_answered_by_a_token()
+
+    def _await_answered_by_a_token(self) -> None:
+        """Let all faults befall those who ask, who forget each of them."""
+        self._await(lambda: not faults_left(self._notary), meanwhile=self._account.forget)
+        # The last of them may be on its way still, and be remembered after all has been forgotten.
+        self._await(self._has_token, meanwhile=self._account.forget)
+        self._crowd.settle(1)
 
     def _has_token(self) -> bool:
         return now(self._account) < token_of(self._account).expires_at
