@@ -58,12 +58,12 @@ class TokenSource(NamedTuple):
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
         if effort is AHEAD:  # one attempt in a while, that fails no request
-            return self._attempt(effort)
+            return self._log_in_once(effort)
         if self.shared_tokens.store is None:
             self.failed_attempts.check(self.now())
-        return self.failed_attempts.count(self._attempt(effort), self.now)
+        return self.failed_attempts.count(self._log_in_once(effort), self.now)
 
-    def _attempt(self, effort: Effort) -> Steps[None]:
+    def _log_in_once(self, effort: Effort) -> Steps[None]:
         if self.shared_tokens.store is None and (
             yield from self._refresh(NO_TRANSACTION, self.cache.refresh_token, effort)
         ):

@@ -53,7 +53,7 @@ class Received(NamedTuple):
     authorization: str | None  #: the value of the ``Authorization`` header that its request carried
     can_replay: bool = False  #: whether that request's body can be sent again whole
     replays: int = 0  #: how often the request was replayed before
-    passed: tuple[str, ...] = ()  #: the URLs of the requests that were redirected to this one
+    passed: tuple[str, ...] = ()  #: the URLs of the requests before this one, which redirects led on from
 
     def __repr__(self) -> str:  # the header has the token in it, the URL's query may have anything
         return f"<Received {self.status} from {self.url.partition('?')[0]}>"

@@ -1,4 +1,8 @@
-"""What the platform says in a reply, read with suspicion and made safe to show."""
+"""What the platform says in a reply, read with suspicion and made safe to show.
+
+A flaw of a reply is returned, and raised by whoever asked: a JSONDecodeError holds the whole reply, and would come
+along as the context of an error that is raised where that is caught.
+"""
 
 from __future__ import annotations
 

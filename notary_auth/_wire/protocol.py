@@ -1,8 +1,7 @@
 """The platform's wire format: control requests built, their responses read. Pure functions, and no I/O.
 
-Responses are read with suspicion: a gateway may have answered, or nobody who should. What does not fit becomes a
-`DiscoveryError` or a `LoginError` that says what was wrong. Errors are raised outside of `except` blocks on
-purpose: a JSONDecodeError holds the whole response, and would come along as the new error's context.
+Responses are read with suspicion: a gateway or an attacker may have answered. What does not fit becomes a
+`DiscoveryError` or a `LoginError` that says what was wrong (`explanation` makes safe to show what was said).
 """
 
 from __future__ import annotations
