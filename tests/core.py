@@ -34,7 +34,8 @@ import pytest
 import notary_auth
 from notary_auth import Account, CredentialsRefused, NotaryAuthError
 from notary_auth import _extras as extras_module
-from notary_auth._adapters import session_auth as session_module
+from notary_auth._adapters import session_auth
+from notary_auth._adapters import session_control as session_module
 from notary_auth._adapters.auth import Adapter
 from notary_auth._adapters.drivers import _TaskWaker as TaskWaker
 from notary_auth._adapters.drivers import _ThreadWaker as ThreadWaker
@@ -740,7 +741,7 @@ def _interrupt(*_: object, **__: object) -> None:
 
 def make_default_cloud(patch: Patch, url: str) -> None:
     """Make this the default of ``cloud_url``, which is bound in the constructors' signatures."""
-    for kind in (Account, Adapter, session_module.SessionAuth):
+    for kind in (Account, Adapter, session_auth.SessionAuth):
         constructor: Any = inspect.unwrap(kind.__init__)  # type: ignore[misc]
         patch.setitem(constructor.__kwdefaults__, "cloud_url", url)
 

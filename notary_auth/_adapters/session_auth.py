@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from notary_auth._core.account import CLOUD_URL, Account, arguments_of, has_tokens
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Step, Steps
-from notary_auth._secrets import hides_arguments, strip_tracebacks
-from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
+from notary_auth._secrets import hides_arguments
+from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import finish, perform, settled
+from .session_control import send_control
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -33,8 +34,6 @@ Self = TypeVar("Self", bound="SessionAuth")
 Result = TypeVar("Result")
 
 log = logging.getLogger("notary_auth")
-
-TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a response, and for all of its body
 
 
 class SessionAuth(Adapter):
@@ -109,12 +108,6 @@ class SessionAuth(Adapter):
         if not isinstance(request, self._request_type):
             refuse_request(self, request)
 
-    def _prepared(self, request: ControlRequest) -> Any:
-        """A control request. Prepared without a session: no netrc, and none of its headers, cookies and auth."""
-        prepared = self._library.Request(request.method, request.url, request.headers, data=request.body).prepare()
-        prepared.register_hook("response", _drop_location)
-        return prepared
-
     async def _sign(self, request: Any) -> None:
         url = request.url or ""
         signature = self._cached_signature(url)
@@ -160,36 +153,12 @@ class SessionAuth(Adapter):
 
     async def _send_control(self, request: ControlRequest) -> ControlResponse:
         if self._session is not None:
-            return await self._exchange(self._session, request)
+            return await send_control(request, self._session, self._library)
         session = self._session_type()
         try:
-            return await self._exchange(session, request)
+            return await send_control(request, session, self._library)
         finally:
             await settled(session.close())
-
-    async def _exchange(self, session: Any, request: ControlRequest) -> ControlResponse:
-        response = await self._sent(session, self._prepared(request))
-        if getattr(response, "lazy", False):  # niquests', where it multiplexes
-            await settled(session.gather(response))
-        body = ControlBody(response.status_code, response.headers, TIMEOUT[1])
-        try:
-            await _read(response, body)
-        except Exception as error:  # noqa: BLE001  raised again
-            raise _as_client_error(error, self._library) from None
-        finally:
-            await settled(response.close())
-        return body.response()
-
-    async def _sent(self, session: Any, prepared: Any) -> Any:
-        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
-        if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
-            settings["proxies"] = {}
-        try:
-            return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
-        except BaseException as error:  # noqa: BLE001  raised again below
-            raised = _without_secrets(error, prepared, self._library.RequestException)
-        # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
-        raise raised
 
     async def _rewind(self, request: Any) -> bool:
         """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
@@ -276,42 +245,6 @@ class RequestsAuth(SessionAuth):
             log.warning("%s", failure)
 
 
-async def _read(response: Any, body: ControlBody) -> None:
-    if not body.is_readable:
-        return
-    chunks = await settled(response.iter_content(CHUNK_SIZE))
-    if not hasattr(chunks, "__aiter__"):
-        body.take_all(chunks)
-        return
-    async for chunk in chunks:
-        goes_on = body.take(chunk)
-        del chunk  # no traceback with locals is to show it
-        if not goes_on:
-            break
-
-
-def _without_secrets(error: BaseException, prepared: Any, request_error: type[Exception]) -> BaseException:
-    """What ended a control request, a time-out or an interrupt, so that it takes no password along."""
-    if isinstance(error, request_error):
-        bare = prepared.copy()
-        bare.body = None  # the request is pickled with the error
-        vars(error)["request"] = bare
-    strip_tracebacks(error)
-    return error
-
-
-def _as_client_error(error: Exception, library: Any) -> Exception:
-    """An error from reading a body, as the client's own.
-
-    niquests' fork of urllib3, which requests runs on as well where it is installed, raises its own for invalid
-    chunks.
-    """
-    if not type(error).__module__.startswith("urllib3"):
-        return error
-    own: Exception = library.exceptions.ChunkedEncodingError(type(error).__name__)
-    return own
-
-
 def _drop_header(request: Any, name: str) -> None:
     request.headers.pop(name, None)
     request.headers.pop(name.encode(), None)  # niquests takes bytes as they are
@@ -375,8 +308,3 @@ def no_hook() -> Callable[..., None]:
 
 def _leave(response: Any, **kwargs: Any) -> None:
     return None
-
-
-def _drop_location(response: Any, **kwargs: Any) -> None:
-    """A response without a Location is followed by no session, whatever it is set to, nor read for one."""
-    response.headers.pop("Location", None)

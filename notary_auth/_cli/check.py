@@ -17,7 +17,7 @@ import requests
 
 from notary_auth import errors
 from notary_auth._adapters.drivers import finish
-from notary_auth._adapters.session_auth import TIMEOUT
+from notary_auth._adapters.session_control import TIMEOUT
 from notary_auth._core.account import discover, seconds_left
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth

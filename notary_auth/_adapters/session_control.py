@@ -1,0 +1,89 @@
+"""Control requests for requests and niquests: sent by a session, never redirected, read with suspicion.
+
+Neither client is imported here; the adapter brings its module along as `library`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from notary_auth._secrets import strip_tracebacks
+from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
+
+from .drivers import settled
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a response, and for all of its body
+
+
+async def send_control(request: ControlRequest, session: Any, library: Any) -> ControlResponse:
+    response = await _sent(_prepared(request, library), session, library)
+    if getattr(response, "lazy", False):  # niquests', where it multiplexes
+        await settled(session.gather(response))
+    body = ControlBody(response.status_code, response.headers, TIMEOUT[1])
+    try:
+        await _read(response, body)
+    except Exception as error:  # noqa: BLE001  raised again
+        raise _as_client_error(error, library) from None
+    finally:
+        await settled(response.close())
+    return body.response()
+
+
+def _prepared(request: ControlRequest, library: Any) -> Any:
+    """A control request. Prepared without a session: no netrc, and none of its headers, cookies and auth."""
+    prepared = library.Request(request.method, request.url, request.headers, data=request.body).prepare()
+    prepared.register_hook("response", _drop_location)
+    return prepared
+
+
+async def _sent(prepared: Any, session: Any, library: Any) -> Any:
+    settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+    if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
+        settings["proxies"] = {}
+    try:
+        return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
+    except BaseException as error:  # noqa: BLE001  raised again below
+        raised = _without_secrets(error, prepared, library.RequestException)
+    # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
+    raise raised
+
+
+async def _read(response: Any, body: ControlBody) -> None:
+    if not body.is_readable:
+        return
+    chunks = await settled(response.iter_content(CHUNK_SIZE))
+    if not hasattr(chunks, "__aiter__"):
+        body.take_all(chunks)
+        return
+    async for chunk in chunks:
+        goes_on = body.take(chunk)
+        del chunk  # no traceback with locals is to show it
+        if not goes_on:
+            break
+
+
+def _without_secrets(error: BaseException, prepared: Any, request_error: type[Exception]) -> BaseException:
+    """What ended a control request, a time-out or an interrupt, so that it takes no password along."""
+    if isinstance(error, request_error):
+        bare = prepared.copy()
+        bare.body = None  # the request is pickled with the error
+        vars(error)["request"] = bare
+    strip_tracebacks(error)
+    return error
+
+
+def _as_client_error(error: Exception, library: Any) -> Exception:
+    """An error from reading a body, as the client's own.
+
+    niquests' fork of urllib3, which requests runs on as well where it is installed, raises its own for invalid
+    chunks.
+    """
+    if not type(error).__module__.startswith("urllib3"):
+        return error
+    own: Exception = library.exceptions.ChunkedEncodingError(type(error).__name__)
+    return own
+
+
+def _drop_location(response: Any, **kwargs: Any) -> None:
+    """A response without a Location is followed by no session, whatever it is set to, nor read for one."""
+    response.headers.pop("Location", None)
