@@ -156,3 +156,27 @@ def drip(data: bytes, pieces: Iterable[bytes], pause: float) -> Script:
 
 def say_nothing(connection: socket.socket, stopping: threading.Event) -> None:
     stopping.wait(30)
+
+
+def tunnel(host: str) -> Script:
+    """Connect to ``address:port`` as a proxy does after CONNECT, and hand bytes on until either side ends."""
+
+    def script(connection: socket.socket, stopping: threading.Event) -> None:
+        address, _, port = host.rpartition(":")
+        with socket.create_connection((address, int(port))) as server:
+            connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=_hand_on, args=(server, connection), daemon=True)
+            back.start()
+            _hand_on(connection, server)
+            back.join()
+
+    return script
+
+
+def _hand_on(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while chunk := source.recv(65536):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:  # either has gone away
+        pass

@@ -83,6 +83,17 @@ class Client:
         return (chunk for chunk in chunks)
 
 
+def _set_up(session: Any, adapter: Any, options: dict[str, Any]) -> bool:
+    """Take what is a session's out of `options`. Returns whether control requests are to go through it."""
+    options.setdefault("timeout", TIMEOUT)
+    is_special = not options.keys().isdisjoint({"ca", "retries"})
+    if "ca" in options:
+        session.verify = str(options.pop("ca"))
+    if "retries" in options:
+        session.mount("http://", adapter(max_retries=options.pop("retries")))
+    return is_special
+
+
 class Requests(Client):
     """requests, and niquests, which has the same interface."""
 
@@ -90,10 +101,9 @@ class Requests(Client):
         if "content" in options:
             options["data"] = options.pop("content")
         with self.library.Session() as session:
-            if "ca" in options:
-                session.verify = str(options.pop("ca"))
+            if _set_up(session, self.library.adapters.HTTPAdapter, options):
                 auth = self.adapter.NotaryAuth.from_account(auth.account, session=session)
-            return session.request(method, url, auth=auth, allow_redirects=follow, timeout=TIMEOUT, **options)
+            return session.request(method, url, auth=auth, allow_redirects=follow, **options)
 
     def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
         with self.library.Session() as session:
@@ -130,12 +140,9 @@ class NiquestsAsyncio(Client):
         async def send() -> Any:
             async with self.library.AsyncSession() as session:
                 own = auth
-                if "ca" in options:
-                    session.verify = str(options.pop("ca"))
+                if _set_up(session, self.library.adapters.AsyncHTTPAdapter, options):
                     own = self.adapter.AsyncNotaryAuth.from_account(auth.account, session=session)
-                return await session.request(
-                    method, url, auth=own, allow_redirects=follow, timeout=TIMEOUT, **options
-                )
+                return await session.request(method, url, auth=own, allow_redirects=follow, **options)
 
         return self.run(send)
 
@@ -313,6 +320,8 @@ CLIENTS: list[Client] = [
 #: The names of those that the default run has; the others have a smoke test in it, and all else in the matrix.
 DEFAULT = ("requests", "httpx", "httpx-asyncio")
 HTTPX = [client for client in CLIENTS if client.library in (httpx, httpx2)]
+#: Those with sessions, response hooks and urllib3's retries.
+SESSIONS = [client for client in CLIENTS if isinstance(client, Requests | NiquestsAsyncio)]
 #: Those that tests/dry.py can run without a network.
 DRY = [client for client in CLIENTS if not isinstance(client, NiquestsAsyncio)]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import count, takewhile
@@ -25,7 +25,7 @@ from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import finish, perform, settled
-from .session_control import send_control
+from .session_control import say_whose, send_control
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -50,7 +50,8 @@ class SessionAuth(Adapter):
         session: a session of the client's that control requests go through, for its proxies, CA bundle, adapters
             and mocks; its headers, cookies and auth are not used. Without one, each control request has a session
             of its own, with the environment's proxies and CA bundle, no netrc, and time-outs of 10 s to connect
-            and 30 s between two bytes. A copy of a NotaryAuth shares the session.
+            and 30 s between two bytes; after a 401, with the ``verify`` (but not False), ``cert``, ``proxies`` and
+            ``timeout`` of the request that got it. A copy of a NotaryAuth shares the session.
 
     Raises:
         TypeError, ValueError, InsecureUrl: as for `notary_auth.Account`. Building one does no I/O.
@@ -120,7 +121,7 @@ class SessionAuth(Adapter):
         for replays in count():
             can_replay = response.status_code == 401 and await self._rewind(response.request)
             steps = self._account.reauthorize(_received(response, can_replay, replays, redirected))
-            signature = await self._perform(steps, response.request, response)
+            signature = await self._perform(steps, response.request, response, kwargs)
             if signature is None:
                 break
             response = await self._replay(response, signature, kwargs)
@@ -138,12 +139,18 @@ class SessionAuth(Adapter):
         replayed.request = request
         return replayed
 
-    async def _perform(self, steps: Steps[Result], request: Any = None, response: Any = None) -> Result:
-        """Perform `steps`; `response` is the one that is going to be replaced."""
+    async def _perform(
+        self,
+        steps: Steps[Result],
+        request: Any = None,
+        response: Any = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Perform `steps`; `response` is the one that is going to be replaced, and was sent with `options`."""
 
         async def do(step: Step) -> Any:
             if isinstance(step, SendControl):
-                return await self._send_control(step.request)
+                return await self._send_control(step.request, options)
             if isinstance(step, Drain):
                 await settled(response.content)
                 return await settled(response.close())
@@ -151,12 +158,16 @@ class SessionAuth(Adapter):
 
         return await self._arun(steps, do, request)
 
-    async def _send_control(self, request: ControlRequest) -> ControlResponse:
+    async def _send_control(self, request: ControlRequest, options: Mapping[str, Any] | None) -> ControlResponse:
         if self._session is not None:
             return await send_control(request, self._session, self._library)
         session = self._session_type()
         try:
-            return await send_control(request, session, self._library)
+            return await send_control(request, session, self._library, options)
+        except (self._library.ConnectionError, self._library.Timeout) as error:
+            if options is None:
+                say_whose(error)
+            raise
         finally:
             await settled(session.close())
 

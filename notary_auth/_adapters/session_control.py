@@ -5,6 +5,8 @@ Neither client is imported here; the adapter brings its module along as `library
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from notary_auth._secrets import strip_tracebacks
@@ -15,8 +17,22 @@ from .drivers import settled
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a response, and for all of its body
 
 
-async def send_control(request: ControlRequest, session: Any, library: Any) -> ControlResponse:
-    response = await _sent(_prepared(request, library), session, library)
+async def send_control(
+    request: ControlRequest, session: Any, library: Any, options: Mapping[str, Any] | None = None
+) -> ControlResponse:
+    """Send a control request by a session, and read the response.
+
+    Args:
+        options: what the user's request was sent with, as far as it is known; of use are ``verify``, ``cert``,
+            ``proxies`` and ``timeout``.
+    """
+    try:
+        response = await _sent(_prepared(request, library), session, library, options or {})
+    except library.exceptions.RetryError as error:
+        status = _status_retried(error)
+        if status is None:
+            raise
+        return ControlResponse(status, {}, b"", is_hidden=True)
     if getattr(response, "lazy", False):  # niquests', where it multiplexes
         await settled(session.gather(response))
     body = ControlBody(response.status_code, response.headers, TIMEOUT[1])
@@ -36,12 +52,16 @@ def _prepared(request: ControlRequest, library: Any) -> Any:
     return prepared
 
 
-async def _sent(prepared: Any, session: Any, library: Any) -> Any:
-    settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+async def _sent(prepared: Any, session: Any, library: Any, options: Mapping[str, Any]) -> Any:
+    proxies, cert = dict(options.get("proxies") or {}), options.get("cert")
+    # A user who looks away from one response's certificate has not said that the password may go anywhere.
+    verify = options.get("verify") or None
+    settings = session.merge_environment_settings(prepared.url, proxies, True, verify, cert)
+    settings["timeout"] = options.get("timeout") or TIMEOUT
     if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
         settings["proxies"] = {}
     try:
-        return await settled(session.send(prepared, allow_redirects=False, timeout=TIMEOUT, **settings))
+        return await settled(session.send(prepared, allow_redirects=False, **settings))
     except BaseException as error:  # noqa: BLE001  raised again below
         raised = _without_secrets(error, prepared, library.RequestException)
     # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
@@ -82,6 +102,21 @@ def _as_client_error(error: Exception, library: Any) -> Exception:
         return error
     own: Exception = library.exceptions.ChunkedEncodingError(type(error).__name__)
     return own
+
+
+def _status_retried(error: Exception) -> int | None:
+    """The status that a session's retry policy made an error of. urllib3 says it in its message alone."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    found = re.search(r"too many (\d{3}) error responses", str(reason))
+    return int(found[1]) if found else None
+
+
+def say_whose(error: Exception) -> None:
+    """Let a network error say that its request was not the user's, whose options may say the contrary."""
+    error.args = (
+        f"{error} (this was notary-auth's own look-up, login or logout, which knows nothing of a request's"
+        " verify=, proxies= and timeout=: give NotaryAuth a session=, or set REQUESTS_CA_BUNDLE and HTTPS_PROXY)",
+    )
 
 
 def _drop_location(response: Any, **kwargs: Any) -> None:

@@ -54,7 +54,7 @@ def what_was_said(error: str | None, description: str | None, response: ControlR
 
 def described(response: ControlResponse) -> str:
     if response.is_hidden:
-        return f"{response.status}, which an event hook hides: it raises"
+        return f"{response.status}, which the client's event hook or retry policy hides: it raises"
     if is_redirect(response.status):
         return f"{response.status}, a redirect, which is not followed with credentials"
     if response.status == 407:

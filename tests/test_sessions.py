@@ -1,0 +1,170 @@
+"""What requests and niquests have and httpx has not: urllib3's retries below a session, options of a request.
+
+httpx's control requests go through the user's client, and so with all that it is set to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from urllib.request import getproxies
+
+import pytest
+from urllib3.util import Retry
+
+from notary_auth import CredentialsRefused
+from notary_auth.sandbox import Sandbox
+
+from .badserver import BadServer, reply, send, tunnel
+from .clients import SESSIONS, Client, each
+from .core import set_control_timeout
+from .paths import LOGIN, LOOKUP
+
+every_session = pytest.mark.parametrize("client", each(SESSIONS))
+
+
+def retries(*statuses: int, is_raised: bool = True) -> Retry:
+    """urllib3's retries for all methods, which is not their default and what people set."""
+    return Retry(
+        total=2, status_forcelist=statuses, allowed_methods=None, backoff_factor=0, raise_on_status=is_raised
+    )
+
+
+# A session that retries 401
+
+
+@every_session
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_rule_25_a_session_that_retries_401_ends_in_a_refusal_that_is_remembered(
+    notary: Sandbox, files: str, client: Client, is_raised: bool
+) -> None:
+    auth = client.auth(notary, password="wrong")
+    for _ in range(3):
+        with pytest.raises(CredentialsRefused) as caught:
+            client.get(files, auth, retries=retries(401, 503, is_raised=is_raised))
+        assert isinstance(caught.value, client.error)
+        assert caught.value.status == 401
+    assert notary.count("login") == 3, "the session's own retries of one login"
+
+
+@every_session
+@pytest.mark.parametrize("path", [LOOKUP, LOGIN])
+def test_a_session_that_retries_503_ends_in_our_error(
+    notary: Sandbox, files: str, client: Client, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the status in it, and not in urllib3's."""
+    caplog.set_level(logging.INFO)
+    notary.faults.answer_next(path, 503, {"Retry-After": "0"}, times=30)
+    with pytest.raises(client.error, match="503") as caught:
+        client.get(files, client.auth(notary), retries=retries(401, 503))
+    assert getattr(caught.value, "status", None) == 503
+
+
+@every_session
+def test_a_revoked_token_is_repaired_where_control_requests_have_a_session_that_retries_401(
+    notary: Sandbox, files: str, client: Client
+) -> None:
+    auth = client.auth(notary)
+    assert client.get(files, auth, retries=retries(401, is_raised=False)).status_code == 200
+    notary.revoke_tokens()
+    response = client.get(files, auth, retries=retries(401, is_raised=False))
+    assert [each.status_code for each in (*response.history, response)] == [401, 200]
+    assert notary.count("login") == 2
+
+
+# Options of one request
+
+
+@pytest.fixture
+def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)  # requests lets them win over a session's verify
+    with Sandbox(tls=True) as sandbox:
+        yield sandbox
+
+
+@every_session
+def test_a_login_after_a_401_has_the_verify_of_the_request(secure: Sandbox, client: Client) -> None:
+    auth = client.auth(secure)
+    files = f"{secure.api_url}/stored-files"
+    assert client.get(files, auth, ca=secure.ca_file).status_code == 200
+    secure.revoke_tokens()
+    assert client.get(files, auth, verify=secure.ca_file).status_code == 200
+    assert secure.count("login") == 2
+
+
+@every_session
+def test_a_login_after_a_401_is_verified_although_the_request_was_not(secure: Sandbox, client: Client) -> None:
+    auth = client.auth(secure)
+    files = f"{secure.api_url}/stored-files"
+    assert client.get(files, auth, ca=secure.ca_file).status_code == 200
+    secure.revoke_tokens()
+    with pytest.warns(Warning, match="Unverified"), pytest.raises(client.library.exceptions.SSLError):
+        client.get(files, auth, verify=False)
+    assert secure.count("login") == 1, "the password went out unverified"
+
+
+@every_session
+def test_a_login_after_a_401_has_the_proxies_of_the_request(secure: Sandbox, client: Client) -> None:
+    """The rejected request, the look-up, the login and the replay: four tunnels, or fewer that are kept."""
+    auth = client.auth(secure)
+    files = f"{secure.api_url}/stored-files"
+    assert client.get(files, auth, ca=secure.ca_file).status_code == 200
+    secure.revoke_tokens()
+    cloud, first = (url.removeprefix("https://") for url in (secure.url, secure.data_center_urls[0]))
+    with BadServer() as proxy:
+        proxy.faults = {cloud: tunnel(cloud), first: tunnel(first)}
+        proxies = {"https": proxy.url}
+        assert client.get(files, auth, verify=secure.ca_file, proxies=proxies).status_code == 200
+        asked = proxy.paths
+    assert asked.count(cloud) == 1, "only the look-up is for the cloud"
+    assert asked.count(first) >= 2, "the login had a connection of its own"
+    assert secure.count("login") == 2
+
+
+@every_session
+def test_a_login_after_a_401_has_the_timeout_of_the_request(notary: Sandbox, files: str, client: Client) -> None:
+    auth = client.auth(notary)
+    assert client.get(files, auth).status_code == 200
+    notary.revoke_tokens()
+    notary.faults.held.add(LOGIN)
+    with pytest.raises(client.library.exceptions.ReadTimeout) as caught:
+        client.get(files, auth, timeout=0.3)
+    assert "session=" not in str(caught.value), "the request's own time-out was used"
+    notary.faults.held.clear()
+
+
+@every_session
+def test_a_first_login_says_that_it_knows_nothing_of_the_requests_options(secure: Sandbox, client: Client) -> None:
+    with pytest.raises(
+        client.library.exceptions.SSLError, match="notary-auth's own look-up, login or logout"
+    ) as caught:
+        client.get(f"{secure.api_url}/stored-files", client.auth(secure), verify=secure.ca_file)
+    assert "verify=" in str(caught.value)
+    assert "session=" in str(caught.value)
+    assert secure.password not in repr(caught.value)
+
+
+@every_session
+def test_a_first_login_that_takes_too_long_says_so_too(
+    notary: Sandbox, files: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_control_timeout(monkeypatch, 0.2, 0.2)
+    notary.faults.held.add(LOGIN)
+    with pytest.raises(client.library.exceptions.ReadTimeout, match="session="):
+        client.get(files, client.auth(notary), timeout=9)
+    notary.faults.held.clear()
+
+
+@every_session
+def test_a_first_login_that_a_proxy_refuses_says_so_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with BadServer() as proxy:
+        proxy.faults["cloud.example:443"] = send(reply(status=403))
+        for name, value in {"https_proxy": proxy.url, "no_proxy": ""}.items():
+            monkeypatch.setenv(name, value)
+            monkeypatch.setenv(name.upper(), value)
+        # niquests reads these variables once a process.
+        monkeypatch.setattr(client.library.utils, "getproxies", getproxies)
+        auth = client.auth_type("JohnSmith", "qwe123QWE", cloud_url="https://cloud.example")
+        with pytest.raises(client.library.exceptions.ProxyError, match="session="):
+            client.get("https://cloud.example/x", auth)
