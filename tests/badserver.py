@@ -177,6 +177,6 @@ def _hand_on(source: socket.socket, target: socket.socket) -> None:
     try:
         while chunk := source.recv(65536):
             target.sendall(chunk)
-        target.shutdown(socket.SHUT_WR)
+        target.shutdown(socket.SHUT_RDWR)
     except OSError:  # either has gone away
         pass

@@ -357,6 +357,15 @@ def test_a_sandbox_that_stops_closes_what_it_has_just_accepted(
     assert leftover == []
 
 
+def test_a_sandbox_that_stops_closes_a_tls_connection_that_a_client_keeps() -> None:
+    with requests.Session() as session:
+        with Sandbox(tls=True) as notary:
+            session.verify = notary.ca_file or ""
+            settings = {"verify": notary.ca_file, "timeout": 9}
+            assert session.get(f"{notary.url}/x", **settings).status_code == 404  # type: ignore[arg-type]
+        gc.collect()  # what is still open would be warned of
+
+
 def test_a_sandbox_stops_on_an_event_loop_without_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Windows' is."""
 

@@ -221,6 +221,8 @@ class _Server(uvicorn.Server):
         deadline = time.monotonic() + STOP_LIMIT
         while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0.001)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # a client that keeps a TLS connection and says no goodbye
         for task in list(self.server_state.tasks):
             task.cancel()
 
