@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import hishel
+import hishel.httpx
 import httpx
 import pytest
 import requests
+import requests_cache
 import responses
 import respx
 import vcr
@@ -29,6 +32,7 @@ from urllib3.util import Retry
 
 import notary_auth.httpx
 import notary_auth.requests
+from notary_auth import CredentialsRefused, LoginError
 from notary_auth.sandbox import Sandbox
 
 from .core import tokens_of
@@ -101,6 +105,46 @@ def test_retries_of_an_adapter_are_not_in_the_way(notary: Sandbox, files: str) -
         notary.faults.answer_next(LOGIN, 503, times=1)
         assert session.get(files, timeout=30).status_code == 200
         assert notary.count("login") == 3, "the one that was answered by 503, and the one after it"
+
+
+# Caches below a client, and an account that moves
+
+
+def test_a_requests_cache_keeps_no_look_up(notary: Sandbox, files: str, tmp_path: Path) -> None:
+    for _ in range(2):  # two processes, as far as a cache in a file is concerned
+        with requests_cache.CachedSession(tmp_path / "cache", allowable_methods=("GET", "POST")) as session:
+            auth = notary_auth.requests.NotaryAuth(
+                notary.username, notary.password, cloud_url=notary.url, session=session
+            )
+            assert session.get(files, auth=auth, timeout=30).status_code == 200
+        notary.move()
+    assert (notary.count("lookup"), notary.count("login")) == (2, 2)
+
+
+def test_a_cache_that_follows_the_standard_keeps_no_look_up(notary: Sandbox, files: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert get_by_hishel(notary, files, tmp_path, rfc=True).status_code == 200
+        notary.move()
+    assert (notary.count("lookup"), notary.count("login")) == (2, 2)
+
+
+def test_a_cache_that_follows_no_standard_is_named_in_the_error(
+    notary: Sandbox, files: str, tmp_path: Path
+) -> None:
+    """hishel answers every GET from its cache, unless it is told to follow RFC 9111."""
+    assert get_by_hishel(notary, files, tmp_path).status_code == 200
+    notary.move()
+    notary.faults.clock_offset = 3600
+    with pytest.raises(LoginError, match=f"Keep {notary.url}{LOOKUP} out of the cache") as caught:
+        get_by_hishel(notary, f"{files}?another", tmp_path)
+    assert not isinstance(caught.value, CredentialsRefused)
+
+
+def get_by_hishel(notary: Sandbox, url: str, folder: Path, **options: Any) -> httpx.Response:
+    auth = notary_auth.httpx.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    storage = hishel.SqliteStorage(database_path=folder / "cache.db")
+    with hishel.httpx.CacheClient(storage=storage, auth=auth, verify=False, **options) as client:
+        return client.get(url)
 
 
 # FastAPI: one client for the life of the application

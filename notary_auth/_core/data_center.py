@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from notary_auth._wire import protocol
+from notary_auth._wire.messages import ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import DiscoveryError, LoginError, NotaryAuthError
 
@@ -13,6 +14,8 @@ from .state_lock import StateLock
 from .steps import Steps
 
 MAX_WARNED_ORIGINS = 1000  # remembered, so that a crawler's memory does not grow without end
+
+OLDEST_LOOKUP = 600.0  # seconds between a look-up and the login at the data center that it named
 
 log = logging.getLogger("notary_auth")
 
@@ -36,6 +39,7 @@ class DataCenter:
     def forget(self) -> None:
         self.current: Origin | None = None
         self.is_lookup_due = True  # before the next login
+        self._lookup_date: float | None = None  # seconds since the epoch by the platform's clock
         self._warned: set[Origin | None] = set()
 
     def owns(self, origin: Origin | None) -> bool:
@@ -67,9 +71,18 @@ class DataCenter:
         with self._lock():
             before = self.current
             self.confirm(found)
+            self._lookup_date = protocol.date_of(response)
         if found != before:  # never log under the lock: a handler may come back to this account
             log.info("the data center of %r is %s", self._username, found)
         return found
+
+    def is_from_cache(self, response: ControlResponse) -> bool:
+        """Whether a cache must have answered the latest look-up: `response`, to the login after it, is much newer.
+
+        A cache that minds ``Cache-Control: no-store`` does not answer it.
+        """
+        date = protocol.date_of(response)
+        return date is not None and self._lookup_date is not None and date - self._lookup_date > OLDEST_LOOKUP
 
     def to_error(self, reason: str) -> NotaryAuthError:
         """The error of a caller that does not wait for others any longer."""

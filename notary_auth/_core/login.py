@@ -18,11 +18,11 @@ from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
-from notary_auth.errors import CredentialsRefused, LoginError
+from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
 
 from . import control
 from .credentials import Credentials
-from .data_center import DataCenter
+from .data_center import OLDEST_LOOKUP, DataCenter
 from .record import SharedRecord
 from .refusals import REFUSAL_TTL, FailedAttempts, Refusal, Refusals, recalled
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
@@ -159,12 +159,13 @@ class TokenSource(NamedTuple):
         known = None if self.data_center.is_lookup_due else self.data_center.current
         data_center = known or (yield from self.data_center.discover(effort.attempts))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
-        if refusal is not None and known is not None and isinstance(refusal.error, CredentialsRefused):
+        if refusal is not None and known is not None and not isinstance(refusal.error, TotpRequired):
             # The account may have moved since it was looked up, and its old data center does not know it any more.
             data_center = yield from self.data_center.discover(effort.attempts)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
-            self._remember(refusal._replace(is_final=True))
+            is_refused = isinstance(refusal.error, CredentialsRefused | TotpRequired)
+            self._remember(refusal._replace(is_final=is_refused))
             if isinstance(refusal.error, CredentialsRefused):  # another process may have a source of codes
                 refresh_token = self._stored_refresh_token(transaction)  # which another process may use
                 age = self.now() - refusal.refused_at
@@ -205,16 +206,25 @@ class TokenSource(NamedTuple):
             if not isinstance(error, CredentialsRefused) and not needs_code:
                 raise
             # Remember it now: if the next look-up fails, this password still must not be sent here again.
-            is_shared = self.shared_tokens.store is not None and not needs_code
-            who = "No process that shares the store will" if is_shared else "This process will not"
-            message = (
-                f"{error} {who} send the password again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
-            )
-            refusal = Refusal.of(password, data_center, error.as_type(type(error), message), self.now())
+            refusal = Refusal.of(password, data_center, self._explained(error, response), self.now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)
         return None
+
+    def _explained(self, error: LoginError, response: ControlResponse) -> LoginError:
+        """A refusal as the caller gets it: it says who will not send the password again, or why it is in doubt."""
+        if self.data_center.is_from_cache(response):
+            message = (
+                f"{error} But a cache named that data center: it had the look-up for more than "
+                f"{OLDEST_LOOKUP / 60:.0f} minutes, although it was asked to keep nothing. The account may have "
+                f"moved. Keep {self.data_center.lookup_url} out of the cache."
+            )
+            return error.as_type(LoginError, message)
+        is_shared = self.shared_tokens.store is not None and isinstance(error, CredentialsRefused)
+        who = "No process that shares the store will" if is_shared else "This process will not"
+        message = f"{error} {who} send the password again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
+        return error.as_type(type(error), message)
 
     def _refresh(self, transaction: StoreTransaction, refresh_token: Secret | None, effort: Effort) -> Steps[bool]:
         """Send the refresh grant. False: there is no refresh token, or it is not good any more."""

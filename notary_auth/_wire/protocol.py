@@ -252,7 +252,7 @@ def _is_number(value: object) -> bool:
 def _lifetime(document: Document, response: ControlResponse, local_time: float) -> float | None:
     """Seconds the token has, by the server's own clock wherever it tells."""
     expires_on, expires_in = document.get("expires_on"), document.get("expires_in")
-    date = _parsed_date(response.headers.get("date"))
+    date = date_of(response)
     if expires_on is not None and date is not None:
         lifetime = expires_on - date
     elif expires_in is not None:
@@ -307,11 +307,16 @@ def retry_after(response: ControlResponse, local_time: float | None = None) -> f
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), RETRY_AFTER_LIMIT)
-    moment, date = _parsed_date(value), _parsed_date(response.headers.get("date"))
+    moment, date = _parsed_date(value), date_of(response)
     date = local_time if date is None else date
     if moment is None or date is None:
         return None
     return min(max(moment - date, 0.0), RETRY_AFTER_LIMIT)
+
+
+def date_of(response: ControlResponse) -> float | None:
+    """When the server has answered, in seconds since the epoch by its own clock; None if it does not say."""
+    return _parsed_date(response.headers.get("date"))
 
 
 def _parsed_date(value: str | None) -> float | None:

@@ -14,6 +14,7 @@ from notary_auth import (
     TotpRequired,
     TotpSetupRequired,
 )
+from notary_auth.stores import MemoryStore
 from tests.core import (
     HOME,
     NEW_HOME,
@@ -71,6 +72,37 @@ def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
     conversation = begin(account).go_on(found())
     assert isinstance(conversation.error, CredentialsRefused)
     assert conversation.paths == ["/api/1/accounts"]
+
+
+NOON, ONE = "Fri, 27 Nov 2026 12:00:00 GMT", "Fri, 27 Nov 2026 13:00:00 GMT"
+
+
+def test_rule_25_a_refusal_at_a_data_center_that_a_cache_named_is_not_taken_for_the_passwords() -> None:
+    """A cache that ignores Cache-Control goes on to name the data center that the account has left."""
+    store = MemoryStore()
+    account = new_account(store=store)
+    stale = found()._replace(headers={"date": NOON})
+    conversation = begin(account).go_on(stale, refused()._replace(headers={"date": ONE}))
+    error = conversation.error
+    assert type(error) is LoginError
+    assert "a cache named that data center" in str(error)
+    assert f"Keep https://cloud.acronis.com{LOOKUP} out of the cache" in str(error)
+    again = begin(account).go_on(stale)
+    assert again.paths == [LOOKUP], "the password is not sent there again"
+    assert type(again.error) is LoginError
+    sharing = begin(new_account(store=store)).go_on(found(NEW_HOME), reply(500, None))
+    assert sharing.paths == [LOOKUP, LOGIN], "nothing of it was stored"
+    moved = complete(account, found(NEW_HOME)._replace(headers={"date": ONE}), granted())
+    assert moved.authorizations == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize("date", [NOON, None])
+def test_a_refusal_soon_after_a_look_up_is_the_passwords(date: str | None) -> None:
+    headers = {} if date is None else {"date": date}
+    conversation = begin(new_account()).go_on(
+        found()._replace(headers=headers), refused()._replace(headers={"date": NOON})
+    )
+    assert isinstance(conversation.error, CredentialsRefused)
 
 
 def test_rule_9_the_latest_refused_password_is_remembered() -> None:
