@@ -74,16 +74,39 @@ def test_another_data_center_does_not_know_the_account(notary: Sandbox) -> None:
     assert log_in(notary, center=1).status_code == 401
 
 
-def test_five_wrong_passwords_lock_the_account(notary: Sandbox) -> None:
-    for _ in range(4):
+def test_ten_wrong_passwords_lock_the_account_for_five_minutes(notary: Sandbox) -> None:
+    for _ in range(9):
         log_in(notary, password="wrong")
     assert log_in(notary).status_code == 200, "a good login starts the count anew"
-    for _ in range(5):
+    for _ in range(10):
         assert not notary.account().is_locked
         assert log_in(notary, password="wrong").status_code == 401
     assert notary.account().is_locked
     answer = log_in(notary)
-    assert (answer.status_code, answer.json()["error"]) == (403, "access_denied")
+    assert (answer.status_code, answer.json()["error"]) == (401, "access_denied")
+    assert "locked" in answer.json()["error_description"]
+    notary.faults.clock_offset = 301
+    assert not notary.account().is_locked
+    assert log_in(notary).status_code == 200
+
+
+def test_the_count_of_wrong_passwords_begins_anew_after_fifteen_minutes(notary: Sandbox) -> None:
+    for minute in (0, 16):
+        notary.faults.clock_offset = 60 * minute
+        for _ in range(9):
+            log_in(notary, password="wrong")
+    assert not notary.account().is_locked
+
+
+def test_how_an_account_locks_is_a_setting(notary: Sandbox) -> None:
+    notary.faults.failures_before_lock, notary.faults.lock_time = 2, 60
+    for _ in range(2):
+        log_in(notary, password="wrong")
+    assert notary.account().is_locked
+    notary.faults.clock_offset = 61
+    assert not notary.account().is_locked
+    log_in(notary, password="wrong")
+    assert notary.account().is_locked, "the count goes on until there was no failure for a while"
 
 
 def test_two_factors_need_a_code(notary: Sandbox) -> None:
@@ -101,8 +124,7 @@ def test_calls_without_a_good_token_get_401(notary: Sandbox) -> None:
     def status(url: str, headers: dict[str, str]) -> int:
         answer = requests.get(url, headers=headers)
         if answer.status_code == 401:
-            assert set(answer.json()) == {"domain", "code", "debug"}
-            assert answer.json()["debug"]["message"]
+            assert (answer.content, answer.headers["www-authenticate"]) == (b"", "Bearer")
         return answer.status_code
 
     assert status(home(notary), good) == 200
@@ -121,6 +143,13 @@ def test_calls_without_a_good_token_get_401(notary: Sandbox) -> None:
     notary.move()
     notary.revoke_tokens()
     assert status(home(notary), good) == 401
+
+
+def test_a_401_explains_itself_where_it_is_told_to(notary: Sandbox) -> None:
+    notary.faults.explains_401 = True
+    document = requests.get(home(notary)).json()
+    assert (document["domain"], document["code"]) == ("Notary", "Unauthorized")
+    assert document["debug"]["message"]
 
 
 def test_files_are_stored_described_paged_and_handed_back(notary: Sandbox) -> None:

@@ -60,14 +60,13 @@ class Identity:
         account.failures = 0
         return self._grant(account, with_refresh_token="offline_access" in fields.get("scope", "").split())
 
-    @staticmethod
-    def _refusal_for(account: Account | None, host: str, password: str, code: str) -> Response | None:
+    def _refusal_for(self, account: Account | None, host: str, password: str, code: str) -> Response | None:
         if account is None or account.data_center != host:
             return _refusal(401, "access_denied", "Wrong login or password")
         if account.is_locked:
-            return _refusal(403, "access_denied", "The account is locked")
+            return _refusal(401, "access_denied", "The account is locked")
         if not secrets.compare_digest(account.password.encode(), password.encode()):
-            account.failures += 1
+            account.fail(self._platform.faults)
             return _refusal(401, "access_denied", "Wrong login or password")
         if not account.takes_code(code):
             error, description = (
@@ -117,20 +116,22 @@ class Identity:
         scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
         token = self.tokens.get(access_token) if scheme.lower() == "bearer" else None
         if token is None:
-            return _unauthorized("The token is missing or not known")
+            return self._unauthorized("The token is missing or not known")
         if token.data_center != request.state.host:
-            return _unauthorized("The token is of another data center")
+            return self._unauthorized("The token is of another data center")
         if self.accounts[token.username].data_center != token.data_center:
-            return _unauthorized("The account has moved")
+            return self._unauthorized("The account has moved")
         if token.expires_on <= self._platform.now():
-            return _unauthorized("The token has expired")
+            return self._unauthorized("The token has expired")
         return token.username
+
+    def _unauthorized(self, message: str) -> Response:
+        headers = {"www-authenticate": "Bearer"}
+        if not self._platform.faults.explains_401:
+            return Response(status_code=401, headers=headers)
+        body = {"domain": "Notary", "code": "Unauthorized", "debug": {"message": message}}
+        return JSONResponse(body, 401, headers)
 
 
 def _refusal(status: int, error: str, description: str) -> Response:
     return JSONResponse({"error": error, "error_description": description}, status)
-
-
-def _unauthorized(message: str) -> Response:
-    body = {"domain": "Notary", "code": "Unauthorized", "debug": {"message": message}}
-    return JSONResponse(body, 401, {"www-authenticate": "Bearer"})

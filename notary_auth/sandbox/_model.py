@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,22 +18,35 @@ API = "/api/notary/v2"
 CLOUD, FIRST, SECOND, FOREIGN = "cloud", "data center 1", "data center 2", "foreign host"
 HOSTS = (CLOUD, FIRST, SECOND, FOREIGN)
 
-FAILURES_BEFORE_LOCK = 5
-
 
 @dataclass(slots=True)
 class Account:
-    """An account of the sandbox's."""
+    """An account of the sandbox's.
+
+    `failures` is how many logins have failed in a row, `failed_at` when the last of them did, and `locked_until`
+    when the lock ends that they led to: in seconds since the epoch, by the server's clock.
+    """
 
     username: str
     password: str = field(repr=False)
     data_center: str = FIRST
     totp: str | Callable[[], str] | None = field(default=None, repr=False)
     failures: int = 0
+    failed_at: float = 0.0
+    locked_until: float = 0.0
+    now: Callable[[], float] = field(default=time.time, repr=False, compare=False)
 
     @property
     def is_locked(self) -> bool:
-        return self.failures >= FAILURES_BEFORE_LOCK
+        return self.now() < self.locked_until
+
+    def fail(self, faults: Faults) -> None:
+        """Count a failed login, and lock the account after too many."""
+        now = self.now()
+        self.failures = 1 + (self.failures if now < self.failed_at + faults.failures_kept else 0)
+        self.failed_at = now
+        if self.failures >= faults.failures_before_lock:
+            self.locked_until = now + faults.lock_time
 
     def takes_code(self, code: str) -> bool:
         expected = self.totp() if callable(self.totp) else self.totp
@@ -85,6 +99,10 @@ class Faults:
         token_lifetime: seconds that a token lives.
         token_fields: which of ``expires_on`` and ``expires_in`` the token reply has.
         token_overrides: fields of the token reply to be replaced, or left out where the value is None.
+        explains_401: whether a 401 of the Notary API has a JSON body that says why. The platform's is empty.
+        failures_before_lock: failed logins in a row that lock an account.
+        lock_time: seconds for which they do.
+        failures_kept: seconds without a failed login after which the count begins anew.
     """
 
     latency: float = 0.0
@@ -95,6 +113,10 @@ class Faults:
     token_lifetime: float = 7200.0
     token_fields: frozenset[str] = frozenset({"expires_on"})
     token_overrides: dict[str, Any] = field(default_factory=dict)
+    explains_401: bool = False
+    failures_before_lock: int = 10
+    lock_time: float = 300.0
+    failures_kept: float = 900.0
     _next: deque[tuple[str, str | None, Response]] = field(default_factory=deque)
 
     def answer_next(

@@ -44,7 +44,9 @@ class Sandbox(Served):
 
     def add_user(self, username: str, password: str, *, totp: str | Callable[[], str] | None = None) -> Account:
         """Add an account. With `totp`, a code or what returns the current one, it has two factors."""
-        account = self._platform.identity.accounts[username] = Account(username, password, totp=totp)
+        account = self._platform.identity.accounts[username] = Account(
+            username, password, totp=totp, now=self._platform.now
+        )
         return account
 
     def account(self, username: str | None = None) -> Account:
