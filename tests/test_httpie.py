@@ -91,6 +91,14 @@ def test_a_wrong_password_is_one_sentence(http: Http, files: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_request_that_goes_out_unsigned_is_warned_of(http: Http) -> None:
+    """HTTPie writes localhost for a port alone, which is another host than 127.0.0.1."""
+    port = http.notary.url.rpartition(":")[2]
+    done = http.http("-A", "notary", "-a", "JohnSmith", f":{port}/api/notary/v2/stored-files")
+    assert done.returncode == 4
+    assert f"requests to http://localhost:{port} are sent unsigned: it is neither {http.notary.url}" in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["--chunked"]], ids=["whole", "chunked"])
 def test_no_line_of_a_document_is_taken_for_the_password(
     http: Http, files: str, tmp_path: Path, arguments: list[str]
