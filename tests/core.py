@@ -687,6 +687,11 @@ def shorten_store_lock_timeout(seconds: float) -> None:
     cache_module.FULL = cache_module.FULL._replace(store_timeout=seconds)
 
 
+def set_store_timeout(patch: Patch, seconds: float) -> None:
+    """Let a store have so long for each call."""
+    patch.setattr(store_module, "STORE_TIMEOUT", seconds)
+
+
 def warn_of_origins(patch: Patch, count: int) -> None:
     """Remember no more foreign origins than that."""
     patch.setattr(data_center_module, "MAX_WARNED_ORIGINS", count)

@@ -7,17 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import redis
+import requests
 
+from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
-from notary_auth.stores import FileStore
+from notary_auth.stores import FileStore, RedisStore
 
 from .clients import Client
+from .core import set_store_timeout
 from .paths import LOGIN, ROOT
 from .servers import RedisServer, programs
 from .waiting import until
@@ -268,6 +273,24 @@ def test_a_server_that_is_paused_delays_a_login_and_no_more(valkey: RedisServer,
         notary.revoke_tokens()
         assert fleet.ask() == ["200"] * 4
         assert notary.count("login") == 5
+
+
+@pytest.mark.parametrize("settings", [{}, {"socket_timeout": 2}], ids=["none", "as people have it"])
+def test_rule_c_a_server_that_is_paused_delays_a_login_no_longer_with_a_client_that_retries(
+    valkey: RedisServer, notary: Sandbox, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself redis-py takes 26 s to give up with a time-out of 2 s, and 60 s or for ever without one."""
+    set_store_timeout(monkeypatch, 0.2)
+    client = redis.Redis(port=valkey.port, **settings)
+    auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, store=RedisStore(client))
+    valkey.pause()
+    started = time.monotonic()
+    assert requests.get(f"{notary.api_url}/stored-files", auth=auth).status_code == 200
+    took = time.monotonic() - started
+    valkey.go_on()
+    assert took < 10
+    until(lambda: "notary-auth store" not in [thread.name for thread in threading.enumerate()], 30)
+    client.close()
 
 
 @pytest.mark.long

@@ -12,6 +12,9 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
+from errno import ETIMEDOUT
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._secrets import Secret, digest
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from .token_store import StoreLock, TokenStore
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
+STORE_TIMEOUT = 4.0  # seconds for a call to a store, whatever its client's own time-outs and retries
 
 MAX_SEALS = 32  # that a process keeps, so that one of many accounts does not grow without end
 
@@ -50,7 +54,7 @@ class SharedTokens:
         if self.store is None:
             return NO_TRANSACTION
         transaction = StoreTransaction(self.store, self._username)
-        transaction.seal = yield from transaction.call(lambda _: self._seal_of(password))
+        transaction.seal = yield Call(lambda: transaction.attempt(lambda: self._seal_of(password)))
         return transaction
 
     def begin_again(self) -> StoreTransaction:
@@ -109,11 +113,15 @@ class StoreTransaction:
 
     def call(self, function: Callable[[TokenStore], Result]) -> Steps[Result | None]:
         """Do something with the store. Once that has failed, nothing more is done, and None is returned."""
-        return None if self.has_failed else (yield Call(lambda: self._attempt(function)))
+        return None if self.has_failed else (yield Call(lambda: self._ask(function)))
 
-    def _attempt(self, function: Callable[[TokenStore], Result]) -> Result | None:
+    def _ask(self, function: Callable[[TokenStore], Result]) -> Result | None:
+        return self.attempt(lambda: _in_time(partial(function, self._store)))
+
+    def attempt(self, function: Callable[[], Result]) -> Result | None:
+        """Do what the store is needed for. Its failure is the store's."""
         try:
-            return function(self._store)
+            return function()
         except Exception as error:  # noqa: BLE001  whatever a store raises
             self.has_failed = True
             log.warning("the store of %r failed, going on without it: %s", self._username, _reason(error))
@@ -170,7 +178,7 @@ class StoreTransaction:
     def commit(self) -> Steps[None]:
         """Save what was published, and release the lock."""
         if self._is_open:
-            yield Call(lambda: self._attempt(self._commit))
+            yield Call(lambda: self._ask(self._commit))
 
     def finish_in_background(self) -> None:
         """Commit without a step, in a thread that the program waits for when it ends. Blocks nobody.
@@ -180,11 +188,11 @@ class StoreTransaction:
         self._is_abandoned = True
         if not self._is_open:
             return
-        thread = threading.Thread(target=self._attempt, args=(self._commit,), name="notary-auth")
+        thread = threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")
         try:
             thread.start()
         except RuntimeError:  # the interpreter is shutting down
-            self._attempt(self._commit)
+            self._ask(self._commit)
 
     @property
     def _is_open(self) -> bool:
@@ -204,6 +212,35 @@ class StoreTransaction:
                 lock, self._lock = self._lock, None
                 if lock is not None:
                     lock.release()
+
+
+def _in_time(function: Callable[[], Result]) -> Result:
+    """Run a store's function, and raise a TimeoutError where it takes too long: it then goes on in its thread.
+
+    That thread is a daemon, and keeps no program from ending.
+    """
+    outcome: list[Callable[[], Result]] = []
+
+    def work() -> None:
+        try:
+            result = function()
+            outcome.append(lambda: result)
+        except BaseException as error:  # noqa: BLE001  raised in the caller's thread
+            outcome.append(partial(_raise, error))
+
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="notary-auth store", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is shutting down
+        return function()
+    thread.join(STORE_TIMEOUT)
+    if not outcome:
+        raise TimeoutError(ETIMEDOUT, f"no answer in {STORE_TIMEOUT:g} s")
+    return outcome[0]()
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
 
 
 def _reason(error: Exception) -> str:

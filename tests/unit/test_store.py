@@ -47,6 +47,7 @@ from tests.core import (
     reply,
     scrypt_parameters,
     set_clock,
+    set_store_timeout,
     token_of,
 )
 from tests.paths import FILES
@@ -829,7 +830,33 @@ def test_a_turn_that_is_abandoned_under_a_loop_ends_in_a_thread(processes: Proce
 
     asyncio.run(main())
     until(lambda: threads, 10)
-    assert threads == ["notary-auth"]
+    assert threads == ["notary-auth store"]
+
+
+@pytest.mark.parametrize("call", ["load", "lock", "save"])
+def test_rule_c_a_store_that_does_not_answer_delays_a_login_and_no_more(
+    processes: Processes, call: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever time-outs and retries its client has. A lock that it grants after all is given back at once."""
+    set_store_timeout(monkeypatch, 0.05)
+    may_answer, original = threading.Event(), getattr(processes.store, call)
+
+    def answer_late(*arguments: Any) -> Any:
+        if call == "lock":
+            lock = original(*arguments)
+            acquire = lock.acquire
+            lock.acquire = lambda: may_answer.wait(30) and acquire()
+            return lock
+        may_answer.wait(30)
+        return original(*arguments)
+
+    setattr(processes.store, call, answer_late)
+    account = processes.account()
+    assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
+    assert "the store of 'JohnSmith' failed, going on without it: TimeoutError, no answer in 0.05 s" in caplog.text
+    may_answer.set()
+    until(lambda: "notary-auth store" not in [thread.name for thread in threading.enumerate()], 10)
+    assert not processes.store.is_locked
 
 
 def test_rule_c_a_record_that_is_not_saved_in_the_background_is_told(caplog: pytest.LogCaptureFixture) -> None:
