@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import signal
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from notary_auth.stores import FileStore, MemoryStore, RedisStore, TokenStore
 from notary_auth.testing import Check, store_conformance
 
 from .core import guard_of, hide_modules, leases_of, let_anybody_release
+from .paths import ROOT
 from .servers import RedisServer, programs
 from .waiting import until
 
@@ -336,6 +338,48 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 # Redis
+
+
+@pytest.fixture
+def restricted(server: RedisServer) -> Iterator[str]:
+    """The URL of a user who may do what the page says that is needed, and nothing else."""
+    (line,) = re.findall(r"ACL SETUSER notary .*", (ROOT / "docs/fleet.rst").read_text("utf-8"))
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command(*line.split())
+        yield server.url.replace("://", "://notary:SECRET@")
+        client.acl_deluser("notary")
+
+
+@pytest.mark.usefixtures("pace")
+@pytest.mark.parametrize("check", store_conformance, ids=lambda check: check.__name__)
+def test_redis_conforms_with_the_rights_that_the_page_names(check: Check, restricted: str) -> None:
+    check(lambda: RedisStore(restricted))
+
+
+def test_redis_needs_all_the_rights_that_the_page_names(server: RedisServer, restricted: str) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        rights = client.acl_getuser("notary")["commands"]
+        commands = [right for right in rights if right.startswith("+") and "@" not in right]
+        assert len(commands) == 5
+        for command in commands:
+            client.execute_command("ACL", "SETUSER", "notary", "-" + command[1:])
+            with pytest.raises(redis.exceptions.NoPermissionError, match=command[1:]):
+                use_all(RedisStore(restricted), client)
+            client.execute_command("ACL", "SETUSER", "notary", command)
+        use_all(RedisStore(restricted), client)
+
+
+def use_all(store: RedisStore, client: redis.Redis) -> None:
+    store.save("rights", b"record", 9)
+    assert store.load("rights") is not None
+    store.delete("rights")
+    client.set("notary-auth:rights:lock", b"for ever")
+    store.lock("rights", 9).acquire()
+    client.delete("notary-auth:rights:lock")
+    lock = store.lock("rights", 9)
+    assert lock.acquire()
+    lock.release()
+    assert client.exists("notary-auth:rights:lock") == 0
 
 
 def test_redis_ends_a_dead_holders_lease(server: RedisServer) -> None:
