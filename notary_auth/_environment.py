@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .errors import LoginError
+
 USERNAME, PASSWORD, PASSWORD_FILE = "NOTARY_USERNAME", "NOTARY_PASSWORD", "NOTARY_PASSWORD_FILE"
 CLOUD_URL = "NOTARY_CLOUD_URL"
 
@@ -42,6 +44,17 @@ def password_of_environment() -> str | Callable[[], str] | None:
 
 
 def _read_password(path: str) -> str:
-    """The password in a file, without the line end that editors put behind it. Read anew, since files rotate."""
-    with open(path, encoding="utf-8") as file:
-        return file.read().removesuffix("\n").removesuffix("\r")
+    """The password in a file, without the line end that editors put behind it. Read anew, since files rotate.
+
+    Raises:
+        LoginError: there is none that could be read. Its message names the variable and the file.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            password = file.read().removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        raise LoginError(f"{PASSWORD_FILE}: cannot read {path}: {reason}") from None
+    if not password:
+        raise LoginError(f"{PASSWORD_FILE}: {path} is empty")
+    return password

@@ -138,8 +138,8 @@ def _no_keyring() -> Iterator[None]:
 @contextmanager
 def _no_log_handlers() -> Iterator[None]:
     """Let the command set up its own logging, as in a process where nobody has."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    root, ours = logging.getLogger(), logging.getLogger("notary_auth")
+    handlers, level, our_level = root.handlers, root.level, ours.level
     root.handlers = []
     root.setLevel(logging.WARNING)
     try:
@@ -147,3 +147,4 @@ def _no_log_handlers() -> Iterator[None]:
     finally:
         root.handlers = handlers
         root.setLevel(level)
+        ours.setLevel(our_level)

@@ -34,7 +34,10 @@ def test_a_password_file_is_read_at_each_login(
     monkeypatch.setenv("NOTARY_PASSWORD_FILE", str(secret))
     monkeypatch.setenv("NOTARY_CLOUD_URL", notary.url)
     auth = client.auth_type.from_env()
-    with pytest.raises(LoginError, match="the password callable raised FileNotFoundError"):
+    with pytest.raises(LoginError, match=f"NOTARY_PASSWORD_FILE: cannot read {secret}: No such file or directory"):
+        client.get(files, auth)
+    secret.write_text("\n")
+    with pytest.raises(LoginError, match=f"NOTARY_PASSWORD_FILE: {secret} is empty"):
         client.get(files, auth)
     secret.write_text(f"{notary.password}\r\n")
     assert client.get(files, auth).status_code == 200

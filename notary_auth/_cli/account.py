@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import wraps
+from importlib.util import find_spec
 from math import inf
 from typing import NamedTuple
 
@@ -192,7 +193,7 @@ def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
         if given is not None:
             return given if isinstance(given, str) else _from_file(given)
         if not known:
-            known.append(_from_keyring(username, cloud_url) or _from_prompt(username))
+            known.append(_from_keyring(username, cloud_url) or _from_prompt(username, cloud_url))
         return known[0]
 
     return ask
@@ -200,27 +201,18 @@ def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
 
 def _from_file(read: Callable[[], str]) -> str:
     try:
-        password = read()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8"
-        path = os.environ[environment.PASSWORD_FILE]
-        raise Unusable(f"{environment.PASSWORD_FILE}: cannot read {path}: {reason}") from None
-    if not password:
-        raise Unusable(f"{environment.PASSWORD_FILE}: {os.environ[environment.PASSWORD_FILE]} is empty")
-    return password
+        return read()
+    except errors.LoginError as error:
+        raise Unusable(str(error)) from None
 
 
 def _from_keyring(username: str, cloud_url: str) -> str | None:
-    # A cloud that is not the default one has a service of its own: whoever sets a variable of the environment must
-    # not get the password that was kept for the default cloud.
-    cloud = Origin.of_base_url(cloud_url)
-    service = KEYRING_SERVICE if str(cloud) == CLOUD_URL else f"{KEYRING_SERVICE}@{cloud.netloc}"
     try:
         import keyring.errors
     except ModuleNotFoundError:
         return None
     try:
-        return keyring.get_password(service, username)
+        return keyring.get_password(_keyring_service(cloud_url), username)
     except keyring.errors.NoKeyringError:
         return None
     except Exception as error:  # noqa: BLE001  whatever a desktop's keyring raises where there is no desktop
@@ -228,10 +220,19 @@ def _from_keyring(username: str, cloud_url: str) -> str | None:
         return None
 
 
-def _from_prompt(username: str) -> str:
+def _keyring_service(cloud_url: str) -> str:
+    # A cloud that is not the default one has a service of its own: whoever sets a variable of the environment must
+    # not get the password that was kept for the default cloud.
+    cloud = Origin.of_base_url(cloud_url)
+    return KEYRING_SERVICE if str(cloud) == CLOUD_URL else f"{KEYRING_SERVICE}@{cloud.netloc}"
+
+
+def _from_prompt(username: str, cloud_url: str) -> str:
     if not sys.stdin.isatty():
+        command = f", keep it with `keyring set {_keyring_service(cloud_url)} {username}`"
         raise Unusable(
-            f"no password: set {environment.PASSWORD} or {environment.PASSWORD_FILE}, or run it in a terminal"
+            f"no password: set {environment.PASSWORD} or {environment.PASSWORD_FILE}"
+            f"{command if find_spec('keyring') else ''}, or run it in a terminal"
         )
     password = getpass.getpass(f"Password of {username}: ")
     if not password:
@@ -276,4 +277,5 @@ def logout(options: argparse.Namespace) -> None:
         raise Unusable(
             "there is nothing to log out from: no tokens are kept (--no-store, no extra 'stores', or no home)"
         )
+    logging.getLogger("notary_auth").setLevel(logging.INFO)  # which says what was revoked
     auth.logout()

@@ -47,6 +47,8 @@ def _ask(name: str, source: Callable[[], str]) -> Steps[Secret]:
         LoginError: it raises, or returns what cannot be sent.
     """
     answer: Secret | Exception = yield Call(partial(_outcome, source))
+    if isinstance(answer, LoginError):  # of its own, with a message for the user
+        raise answer.as_type(type(answer))
     if isinstance(answer, Exception):
         raise LoginError(f"the {name} callable raised {type(answer).__name__}") from answer
     flaw = flaw_of_text(answer.value)

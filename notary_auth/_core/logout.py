@@ -47,9 +47,12 @@ def log_out(
             yield from _revoke(each, credentials.username)
         except LogoutError as error:
             failure = failure or error
-    log.info("logged out %r", credentials.username)
     if failure is not None:
         raise failure
+    if tokens:
+        log.info("logged out %r", credentials.username)
+    else:
+        log.info("no tokens of %r were kept under this password: nothing was revoked", credentials.username)
 
 
 def _forget_stored(
