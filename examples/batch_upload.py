@@ -1,21 +1,24 @@
 """A batch upload in threads, with a bar for each file: pip install tqdm
 
 python examples/batch_upload.py FILE…
+
+httpx reads a form's files while it sends them, so a bar shows what is on its way. requests reads them into memory
+first: with requests, take requests-toolbelt's MultipartEncoder.
 """
 
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import requests
+import httpx
 from tqdm import tqdm
 
-from notary_auth.requests import NotaryAuth
+from notary_auth.httpx import NotaryAuth
 
 FILES = os.environ.get("NOTARY_CLOUD_URL", "https://cloud.acronis.com") + "/api/notary/v2/stored-files"
-AUTH = NotaryAuth.from_env()  # shared by all threads
 
 
 class Watched:
@@ -23,6 +26,7 @@ class Watched:
 
     def __init__(self, file: BinaryIO, bar: Any) -> None:
         self._file, self._bar = file, bar
+        self.fileno = file.fileno  # whose size httpx asks for
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._file.read(size)
@@ -34,25 +38,23 @@ class Watched:
         self._bar.n = position
         return position
 
-    def tell(self) -> int:
-        return self._file.tell()
 
-
-def upload(path: Path) -> str:
+def upload(client: httpx.Client, path: Path) -> str:
     with (
         path.open("rb") as file,
         tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True) as bar,
     ):
-        answer = requests.post(FILES, files={"file": (path.name, Watched(file, bar))}, auth=AUTH, timeout=600)
-    answer.raise_for_status()
-    return str(answer.json()["file_id"])
+        response = client.post(FILES, files={"file": (path.name, Watched(file, bar))})  # type: ignore[dict-item]
+    response.raise_for_status()
+    return str(response.json()["file_id"])
 
 
 def main(paths: list[str]) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        for path, file_id in zip(paths, pool.map(upload, map(Path, paths)), strict=True):
+    auth = NotaryAuth.from_env()
+    with httpx.Client(auth=auth, timeout=600) as client, ThreadPoolExecutor(4) as pool:  # shared by all threads
+        for path, file_id in zip(paths, pool.map(partial(upload, client), map(Path, paths)), strict=True):
             print(f"{path}: {file_id}")
-    AUTH.logout()
+        auth.logout(client)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 import requests
+from tqdm import tqdm
 
 from notary_auth import CredentialsRefused
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .paths import ROOT
+from .waiting import until
 
 EXAMPLES = ROOT / "examples"
 
@@ -108,6 +115,50 @@ def test_the_batch_uploads_in_threads(notary: Sandbox, environment: dict[str, st
     assert len(run("batch_upload.py", environment, *paths).splitlines()) == 6
     assert (notary.count("login"), notary.count("revoke")) == (1, 1)
     assert len(stored(notary)) == 6
+
+
+def test_the_bar_of_a_batch_shows_what_was_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And is not full before the server has read anything."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.delitem(sys.modules, "batch_upload", raising=False)
+    import batch_upload
+
+    bars: list[tqdm[Any]] = []
+
+    def new_bar(**settings: Any) -> tqdm[Any]:
+        bars.append(tqdm(file=io.StringIO(), **settings))
+        return bars[-1]
+
+    monkeypatch.setattr(batch_upload, "tqdm", new_bar)
+    path, size, may_read = tmp_path / "large.pdf", 64 * 1024 * 1024, threading.Event()
+    with path.open("wb") as file:
+        file.truncate(size)
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            may_read.wait(30)
+            received = 0
+            while received < size:
+                received += len(connection.recv(1024 * 1024))
+            body = b'{"file_id": "1"}'
+            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        ThreadPoolExecutor(2) as pool,
+        httpx.Client() as client,
+    ):
+        monkeypatch.setattr(batch_upload, "FILES", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        served = pool.submit(serve, listener)
+        uploaded = pool.submit(batch_upload.upload, client, path)
+        until(lambda: bars and bars[0].n, 10)
+        assert not uploaded.done()
+        assert 0 < bars[0].n < size / 2
+        may_read.set()
+        assert uploaded.result(30) == "1"
+        served.result(30)
+    assert bars[0].n == size
 
 
 def test_the_service_serves_with_one_login(
