@@ -1,4 +1,11 @@
-"""What the author of a token store needs to know that it is one: `store_conformance`. ::
+"""For tests: the replies to a look-up and a login; and what tells the author of a token store that it is one.
+
+`login_replies` is for libraries that answer in a client's place (responses, respx and the like). ::
+
+    for reply in login_replies("JohnSmith"):
+        responses.add(**reply)
+
+`store_conformance` is for stores. ::
 
     import pytest
     from notary_auth.testing import store_conformance
@@ -7,7 +14,7 @@
     def test_the_store(check):
         check(lambda: MyStore("memcached://…"))
 
-Nothing here needs pytest: ``for check in store_conformance: check(make)`` does as well. Each check uses names of
+Neither needs pytest: ``for check in store_conformance: check(make)`` does as well. Each check uses names of
 its own, leaves nothing behind that does not end by itself, and takes a few seconds at most.
 """
 
@@ -18,12 +25,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from notary_auth._core.account import CLOUD_URL
+from notary_auth._wire import protocol
+from notary_auth._wire.origin import Origin
 
 if TYPE_CHECKING:
     from .stores import StoreLock, TokenStore
 
-__all__ = ["store_conformance"]
+__all__ = ["login_replies", "store_conformance"]
 
 Make = Callable[[], "TokenStore"]  # a new object each time, for the same place
 Check = Callable[[Make], None]
@@ -32,6 +43,32 @@ SHORT, LONG = 1.0, 60.0  # seconds for which things are kept: to be waited for, 
 SLACK = 5.0  # seconds by which something that ends may be late, on a slow machine or a clock of whole seconds
 ENDING = SHORT + SLACK  # seconds for which a record is kept whose end is waited for
 RECORD = bytes(range(256)) * 16  # 4 KiB, of any bytes
+
+
+def login_replies(
+    username: str,
+    *,
+    cloud_url: str = CLOUD_URL,
+    server_url: str = "https://eu2-cloud.acronis.com",
+    access_token: str = "an-access-token",  # noqa: S107  nobody's secret
+) -> list[dict[str, Any]]:
+    """What the platform replies to a look-up and to the login after it, for libraries that mock HTTP clients.
+
+    Args:
+        username: the login name that is looked up.
+        cloud_url: the cloud that is asked.
+        server_url: the data center that it names.
+        access_token: the token that the login gives, good for two hours.
+
+    Returns:
+        A dictionary for each, with the ``method`` and the ``url`` of the request and the ``json`` of the reply.
+    """
+    lookup = protocol.lookup_request(Origin.of_base_url(cloud_url), username)
+    token = {"access_token": access_token, "token_type": "bearer", "expires_in": 7200}
+    return [
+        {"method": "GET", "url": lookup.url, "json": {"login": username, "id": 0, "server_url": server_url}},
+        {"method": "POST", "url": f"{server_url}{protocol.TOKEN_PATH}", "json": token},
+    ]
 
 
 def _name() -> str:
