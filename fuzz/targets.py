@@ -66,7 +66,7 @@ def replies(data: bytes) -> None:
                         assert home.is_secure
                     result = last = left.pop(0) if left else ControlResponse(500, {}, b"")
                 case Sleep(seconds):
-                    assert 0 <= seconds <= 60
+                    assert 0 <= seconds <= 75
                 case Call(function):
                     result = function()
                 case WaitForLogin():

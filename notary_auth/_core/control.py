@@ -41,9 +41,7 @@ def send(
         if response.status not in protocol.RETRIED or attempt == attempts:
             return response._replace(tries=attempt), sent_at
         attempt += 1
-        pause = protocol.retry_after(response, time.time())
-        if pause is None:
-            pause = protocol.pause_before(attempt, random())
+        pause = protocol.pause_before(attempt, random(), protocol.retry_after(response, time.time()))
         where = built.url.partition("?")[0]
         log.info("%s answered %d, try %d of %d in %.1f s", where, response.status, attempt, attempts, pause)
         yield Sleep(pause)

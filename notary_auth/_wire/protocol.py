@@ -328,6 +328,13 @@ def _parsed_date(value: str | None) -> float | None:
         return None
 
 
-def pause_before(attempt: int, jitter: float) -> float:
-    """Seconds before attempt number `attempt` (2 or 3) where the platform named none; `jitter` from 0 to 1."""
+def pause_before(attempt: int, jitter: float, retry_after: float | None = None) -> float:
+    """Seconds before attempt number `attempt` (2 or 3), which a fleet does not make all at one moment.
+
+    Args:
+        jitter: from 0 to 1.
+        retry_after: what the platform named: it is waited for, and up to a quarter longer.
+    """
+    if retry_after is not None:
+        return retry_after * (1 + jitter / 4)
     return float(2 ** (attempt - 2)) * (0.5 + jitter / 2)
