@@ -29,7 +29,7 @@ def test_each_block_runs(
 
 
 def test_it_has_all_its_blocks() -> None:
-    assert len(blocks(README)) == 8
+    assert len(blocks(README)) == 2
 
 
 @pytest.mark.parametrize(
