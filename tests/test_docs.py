@@ -27,7 +27,7 @@ from .pages import PAGES, ROOT, blocks, commands, run_block
 from .servers import RedisServer, programs
 from .terminal import Terminal
 
-BLOCKS = blocks(PAGES["fleet"])
+BLOCKS = [block for page in ("fleet", "credentials", "two-factors") for block in blocks(PAGES[page])]
 
 
 def block_with(text: str) -> str:
@@ -37,7 +37,7 @@ def block_with(text: str) -> str:
 
 def test_the_block_on_niquests_runs(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("niquests")
-    code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\nInstalling niquests")[0]
+    code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\nSeveral clients, one login")[0]
     run_block(textwrap.dedent(code), notary, monkeypatch)
     assert notary.count("login") == 1
 
@@ -60,7 +60,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 #: Pages whose blocks just run, against the sandbox. Those of the others need more, and have tests of their own.
 PLAIN = ["index", "why", "quickstart", "clients", "errors"]
-OTHERS = {"fleet", "testing", "security"}
+OTHERS = {"fleet", "credentials", "two-factors", "network", "testing", "security"}
 
 
 @pytest.mark.parametrize(("page", "block"), [(page, block) for page in PLAIN for block in blocks(PAGES[page])])
@@ -120,7 +120,7 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
 
 
 def test_every_block_is_run() -> None:
-    assert len(BLOCKS) == 9
+    assert len(BLOCKS) == 10
 
 
 def test_a_store_of_files(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -157,8 +157,15 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
     assert notary.count("refresh") >= 1
 
 
+def test_a_code_for_each_login(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = block_with("what the console showed")
+    (shared,) = re.findall('secret = "(.+?)"', code)
+    notary.add_user("JohnSmith", "qwe123QWE", totp=lambda: pyotp.TOTP(shared).now())
+    assert get(notary, run_block(code, notary, monkeypatch)["auth"]) == 200
+
+
 def test_a_block_that_logs_out(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_block(block_with("# logged out"), notary, monkeypatch)
+    run_block(block_with("with NotaryAuth("), notary, monkeypatch)
     assert [call.kind for call in notary.calls] == ["lookup", "login", "request", "revoke"]
 
 

@@ -1,0 +1,132 @@
+"""The page on company networks: its code runs behind a real proxy with a CA of its own, and its table is true."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import requests
+
+import notary_auth.httpx
+import notary_auth.requests
+from notary_auth.sandbox import Sandbox
+
+from .badserver import BadServer, reply, send, tunnel
+from .pages import PAGES, blocks, run_block
+
+OURS = (
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+)
+
+#: What httpx calls it: another name before 0.26.
+PROXY = "proxy" if "proxy" in inspect.signature(httpx.Client).parameters else "proxies"
+
+
+@pytest.fixture
+def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    for name in OURS:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    with Sandbox(tls=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def proxy(secure: Sandbox) -> Iterator[BadServer]:
+    with BadServer() as server:
+        for url in (secure.url, *secure.data_center_urls):
+            host = url.removeprefix("https://")
+            server.faults[host] = tunnel(host)
+        yield server
+
+
+@pytest.fixture
+def other_proxy() -> Iterator[BadServer]:
+    with BadServer() as server:
+        yield server
+
+
+def hosts(secure: Sandbox) -> set[str]:
+    return {secure.url.removeprefix("https://"), secure.data_center_urls[0].removeprefix("https://")}
+
+
+@pytest.mark.parametrize("block", blocks(PAGES["network"]), ids=["requests", "httpx"])
+def test_a_login_goes_through_the_proxy_and_trusts_the_ca(
+    block: str, secure: Sandbox, proxy: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = block.replace("http://proxy.example.com:3128", proxy.url)
+    block = block.replace("Client(proxy=", f"Client({PROXY}=")
+    block = block.replace("/etc/ssl/certs/company.pem", str(secure.ca_file))
+    run_block(block, secure, monkeypatch)
+    assert [call.kind for call in secure.calls] == ["lookup", "login", "request"]
+    assert set(proxy.paths) == hosts(secure)
+
+
+def test_the_environments_proxy_and_ca_are_used_without_code(
+    secure: Sandbox, proxy: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(secure.ca_file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure.ca_file))
+    arguments = {"username": secure.username, "password": secure.password, "cloud_url": secure.url}
+    files = f"{secure.api_url}/stored-files"
+    assert requests.get(files, auth=notary_auth.requests.NotaryAuth(**arguments), timeout=30).status_code == 200
+    assert set(proxy.paths) == hosts(secure)
+    proxy.paths.clear()
+    assert httpx.get(files, auth=notary_auth.httpx.NotaryAuth(**arguments)).status_code == 200
+    assert set(proxy.paths) == hosts(secure)
+
+
+def refuse(proxy: BadServer, secure: Sandbox) -> None:
+    for host in hosts(secure):
+        proxy.faults[host] = send(reply(status=403))
+
+
+def test_the_environments_proxy_wins_over_the_sessions_and_loses_to_the_requests(
+    secure: Sandbox, proxy: BadServer, other_proxy: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    refuse(other_proxy, secure)
+    with requests.Session() as session:
+        session.proxies, session.verify = {"https": other_proxy.url}, str(secure.ca_file)
+        session.get(f"{secure.url}/x", timeout=9)
+        with pytest.raises(requests.exceptions.ProxyError):
+            session.get(f"{secure.url}/x", proxies={"https": other_proxy.url}, timeout=9)
+    assert len(proxy.paths) == len(other_proxy.paths) == 1
+
+
+def test_requests_ca_bundle_wins_over_the_sessions_verify_and_loses_to_the_requests(
+    secure: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())
+    with requests.Session() as session:
+        session.verify = str(secure.ca_file)
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(f"{secure.url}/x", timeout=9)
+        assert session.get(f"{secure.url}/x", verify=secure.ca_file, timeout=9).status_code == 404
+        session.trust_env = False
+        assert session.get(f"{secure.url}/x", timeout=9).status_code == 404
+
+
+def test_httpx_prefers_the_clients_settings(
+    secure: Sandbox, proxy: BadServer, other_proxy: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", other_proxy.url)
+    monkeypatch.setenv("SSL_CERT_FILE", requests.certs.where())
+    refuse(other_proxy, secure)
+    url = f"{secure.url}/x"
+    with httpx.Client(**{PROXY: proxy.url}, verify=secure.ssl_context) as client:  # type: ignore[arg-type]
+        assert client.get(url).status_code == 404
+    with httpx.Client(trust_env=False, verify=secure.ssl_context) as client:
+        assert client.get(url).status_code == 404
+    with httpx.Client(verify=secure.ssl_context) as client, pytest.raises(httpx.ProxyError):
+        client.get(url)
+    assert (len(proxy.paths), len(other_proxy.paths)) == (1, 1)
