@@ -39,7 +39,7 @@ def password_of_environment() -> str | Callable[[], str] | None:
     """
     password, path = os.environ.get(PASSWORD), os.environ.get(PASSWORD_FILE)
     if password and path:
-        raise ValueError(f"both {PASSWORD} and {PASSWORD_FILE} are set: one of them must go")
+        raise ValueError(f"both {PASSWORD} and {PASSWORD_FILE} are set: unset one of them")
     return partial(_read_password, path) if path else password or None
 
 

@@ -245,7 +245,7 @@ def users_store() -> FileStore | None:
     except ModuleNotFoundError:
         return None
     except RuntimeError as error:  # a user without a home, as in a container
-        log.warning("no tokens are kept: %s", error)
+        log.warning("no tokens are kept between runs: %s", error)
         return None
 
 

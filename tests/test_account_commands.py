@@ -204,8 +204,8 @@ def test_a_refused_password(terminal: Terminal) -> None:
             "no password: set NOTARY_PASSWORD or NOTARY_PASSWORD_FILE, keep it with `keyring set notary-auth@",
         ),
         ({"NOTARY_PASSWORD_FILE": "x"}, "both NOTARY_PASSWORD and NOTARY_PASSWORD_FILE are set"),
-        ({"NOTARY_CLOUD_URL": "cloud"}, "cloud_url is not an http or https URL"),
-        ({"NOTARY_CLOUD_URL": "http://cloud.example"}, "cloud_url must be https"),
+        ({"NOTARY_CLOUD_URL": "cloud"}, "NOTARY_CLOUD_URL is not an http or https URL"),
+        ({"NOTARY_CLOUD_URL": "http://cloud.example"}, "NOTARY_CLOUD_URL must be https"),
     ],
 )
 def test_wrong_usage(terminal: Terminal, variables: dict[str, str | None], text: str) -> None:

@@ -43,7 +43,7 @@ PATIENCE = 10.0  # seconds for everything else, on a busy machine that is traced
 PASSWORD = "geheim & 9€"
 NETWORK = "the client's own error"  # that is, not one of ours
 FINE = "the response"
-UNEXPLAINED = " without an explanation that could be read"
+UNEXPLAINED = " without an explanation"
 
 
 class Fault(NamedTuple):
@@ -238,7 +238,7 @@ class Observed(NamedTuple):
             return "", FINE
         if not isinstance(self.error, NotaryAuthError):
             return "", NETWORK
-        said = str(self.error).rpartition(" answered ")[2].partition(", after ")[0]
+        said = str(self.error).rpartition(" answered ")[2].partition(", after ")[0].partition(": is cloud_url")[0]
         tries = f", after {self.tries} tries" if self.tries > 1 else ""
         said = re.sub(r"^\d{3}\b", "N", said.partition(UNEXPLAINED)[0].partition(" and a page")[0])
         return f"``{type(self.error).__name__}``", f"answered {said}{tries}"

@@ -137,7 +137,7 @@ def test_a_login_after_a_401_has_the_timeout_of_the_request(notary: Sandbox, fil
 @every_session
 def test_a_first_login_says_that_it_knows_nothing_of_the_requests_options(secure: Sandbox, client: Client) -> None:
     with pytest.raises(
-        client.library.exceptions.SSLError, match="notary-auth's own look-up, login or logout"
+        client.library.exceptions.SSLError, match="notary-auth's own discovery, login or logout"
     ) as caught:
         client.get(f"{secure.api_url}/stored-files", client.auth(secure), verify=secure.ca_file)
     assert "verify=" in str(caught.value)

@@ -114,7 +114,7 @@ def _status_retried(error: Exception) -> int | None:
 def say_whose(error: Exception) -> None:
     """Let a network error say that its request was not the user's, whose options may say the contrary."""
     error.args = (
-        f"{error} (this was notary-auth's own look-up, login or logout, which knows nothing of a request's"
+        f"{error} (this was notary-auth's own discovery, login or logout, which knows nothing of a request's"
         " verify=, proxies= and timeout=: give NotaryAuth a session=, or set REQUESTS_CA_BUNDLE and HTTPS_PROXY)",
     )
 

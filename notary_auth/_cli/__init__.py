@@ -21,7 +21,7 @@ credentials:
   of a machine can read.
 
 exit status:
-  0 all well                     4 a TOTP code is needed, or was not taken
+  0 all well                     4 a TOTP code is needed, or was refused
   1 something else went wrong    5 the data center was not found
   2 wrong usage                  6 the login or logout failed
   3 user or password refused     7 the platform was not reached
@@ -78,9 +78,9 @@ def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     check = commands.add_parser(
         "check",
         parents=[account],
-        help="go the way to a signed request, step by step, and say where it ends",
-        description="Go the way to a signed request step by step: name, connection, data center, login, clocks, a "
-        "signed call. It logs in anew. The exit status is 0 only if all is well.",
+        help="try each step up to a signed request, and explain the first that fails",
+        description="Try each step up to a signed request: name, connection, data center, login, a signed call, "
+        "clocks. It logs in anew. The exit status is 0 only if all is well.",
         epilog="example: notary-auth check --user JohnSmith",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object, for machines")
@@ -96,7 +96,7 @@ def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     shown = token.add_mutually_exclusive_group()
     shown.add_argument("--header", action="store_true", help="print the whole Authorization line")
-    shown.add_argument("--json", action="store_true", help="print token, end of its life and data center as JSON")
+    shown.add_argument("--json", action="store_true", help="print token, expiry and data center as JSON")
     token.add_argument("--fresh", action="store_true", help="log in, and replace the token of earlier runs")
     token.set_defaults(run=_token)
 

@@ -22,6 +22,7 @@ from notary_auth import errors
 from notary_auth._adapters.drivers import finish
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._wire.origin import Origin
+from notary_auth._wire.protocol import PASS_TOTP
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
 
@@ -46,12 +47,12 @@ ENDINGS = (
     Ending(
         errors.TotpRequired,
         4,
-        "Run it in a terminal, where the code is asked for, and look at the clock of your phone.",
+        "If a code was wrong, look at the clock of your phone. For programs there are service accounts.",
     ),
     Ending(
         errors.DiscoveryError,
         5,
-        "Is --cloud-url the cloud's URL? Does a proxy or a firewall answer in its place?",
+        "A proxy, a firewall or a captive portal may have answered in the cloud's place.",
     ),
     Ending(
         errors.LoginError, 6, "Try again later. If it stays, ask the platform's support, with the words above."
@@ -123,7 +124,8 @@ def sentence(error: Exception) -> str:
         return str(error.__cause__)
     said = ending_of(error).sentence
     if not said:
-        return str(error)
+        text = str(error).replace(PASS_TOTP, "Run it in a terminal, which asks for the code.")
+        return text.replace("is cloud_url right?", "is --cloud-url right?")
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
     return said.format(where, type(error).__name__)
@@ -147,10 +149,9 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
             store=users_store() if with_password and not options.no_store else None,
             offline_access=options.offline_access,
         )
-    except errors.InsecureUrl:
-        raise
     except ValueError as error:
-        raise Unusable(str(error)) from None
+        given = "--cloud-url" if options.cloud_url else environment.CLOUD_URL
+        raise Unusable(str(error).replace("cloud_url", given, 1)) from None
 
 
 def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str]:

@@ -152,7 +152,9 @@ def _call(progress: _Progress) -> str:
     progress.response = response
     where = f"GET {API_PATH}/stored-files: {response.status_code}"
     if response.status_code == 401:
-        raise _Failed(where, "The login worked, and its token is not taken: is the Notary service enabled?", 1)
+        raise _Failed(
+            where, "The login worked, and its token is rejected: is the Notary service enabled for the account?", 1
+        )
     if response.status_code in (402, 403):
         return f"{where}, so the token is good, and the account has no quota or no right for this"
     if response.status_code != 200:

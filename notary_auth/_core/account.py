@@ -210,7 +210,7 @@ class Account:
             return None
         if not received.can_replay:
             log.warning(
-                "a 401 is passed on, as the body cannot be sent again; the next request of %r gets a good token",
+                "a 401 stands, since the body cannot be sent again; the next request of %r logs in",
                 self.username,
             )
             yield from self._shared_tokens.withdraw(received.authorization)
@@ -256,7 +256,10 @@ class Account:
         if action is REPLACE:
             log.debug("a token of %r was rejected", self.username)
         elif action is PASS_ON and before is PROBATION:
-            log.warning("a fresh token of %r got a 401 too: it is passed on", self.username)
+            log.warning(
+                "a new token of %r got a 401 too, so the 401 stands: has the account the right for that request?",
+                self.username,
+            )
         return action
 
 

@@ -50,10 +50,10 @@ def _ask(name: str, source: Callable[[], str]) -> Steps[Secret]:
     if isinstance(answer, LoginError):  # of its own, with a message for the user
         raise answer.as_type(type(answer))
     if isinstance(answer, Exception):
-        raise LoginError(f"the {name} callable raised {type(answer).__name__}") from answer
+        raise LoginError(f"the function that was given as {name}= raised {type(answer).__name__}") from answer
     flaw = flaw_of_text(answer.value)
     if flaw is not None:
-        raise LoginError(f"what the {name} callable returned {flaw}")
+        raise LoginError(f"the result of the function that was given as {name}= {flaw}")
     return answer
 
 
@@ -74,12 +74,14 @@ def check_credentials(
     """
     _check_text("username", username)
     if not callable(password):
-        _check_text("password", password, "a string or a callable returning one")
+        _check_text("password", password, "a string, or a function that returns one")
     if totp is not None and not callable(totp):
-        raise TypeError(f"totp must be a callable returning a code, not {type(totp).__name__}")
+        raise TypeError(f"totp must be a function that returns a code, not {type(totp).__name__}")
     for name, source in (("password", password), ("totp", totp)):
         if _is_async(source) or _is_async(getattr(source, "__call__", None)):  # noqa: B004  async def __call__
-            raise TypeError(f"{name} must not be async: it is called in a thread of its own")
+            raise TypeError(
+                f"{name} must be an ordinary function, not an async one: it is called in a thread of its own"
+            )
     if not isinstance(offline_access, bool):
         raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
     return Credentials(username, password, totp, offline_access)

@@ -111,7 +111,9 @@ class TokenSource(NamedTuple):
             if self.now() >= deadline:
                 if effort.store_timeout:
                     log.warning(
-                        "%r logs in without waiting for another process any longer", self.credentials.username
+                        "%r logs in after %d s of waiting for a process that holds the store's lock",
+                        self.credentials.username,
+                        effort.store_timeout,
                     )
                 return True
             yield Sleep(pause * (0.5 + random() / 2))
@@ -216,8 +218,8 @@ class TokenSource(NamedTuple):
         """A refusal as the caller gets it: it says who will not send the password again, or why it is in doubt."""
         if self.data_center.is_from_cache(response):
             message = (
-                f"{error} But a cache named that data center: it had the look-up for more than "
-                f"{OLDEST_LOOKUP / 60:.0f} minutes, although it was asked to keep nothing. The account may have "
+                f"{error} But a cache named that data center: it kept the discovery for more than "
+                f"{OLDEST_LOOKUP / 60:.0f} minutes, although it was asked not to. The account may have "
                 f"moved. Keep {self.data_center.lookup_url} out of the cache."
             )
             return error.as_type(LoginError, message)

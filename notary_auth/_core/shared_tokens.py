@@ -147,7 +147,9 @@ class StoreTransaction:
         except RecordError as error:  # counts as absent, and is replaced
             self.is_corrupt = True
             if not was_corrupt:
-                log.warning("a record of %r in the store is not used: %s", self._username, error)
+                log.warning(
+                    "a record of %r in the store is not used, and will be replaced: %s", self._username, error
+                )
             return None
         return None if document is None else read_record(document, remaining)
 

@@ -16,8 +16,9 @@ from notary_auth._secrets import Document, Secret
 from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 
 _SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
-_WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
+WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 _HIDDEN = "***"  # in place of a secret
+BUSY = frozenset({429, 502, 503, 504})  # statuses of a platform that may answer otherwise a little later
 _SHOWN = 200  # characters of what the platform says that are worth showing
 
 
@@ -33,9 +34,9 @@ def read_object(response: ControlResponse) -> tuple[Document | None, str]:
         document = json.loads(response.body, object_hook=Document)
     except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, a number of too many digits
         if _is_html(response):
-            return None, f"is a page (text/html) and not JSON: {_WRONG_PLACE}"
-        return None, "is not JSON"
-    return (document, "") if isinstance(document, Document) else (None, "is not a JSON object")
+            return None, f"is a page (text/html) and not JSON: {WRONG_PLACE}"
+        return None, f"is not JSON: {WRONG_PLACE}"
+    return (document, "") if isinstance(document, Document) else (None, f"is not a JSON object: {WRONG_PLACE}")
 
 
 def explanation(response: ControlResponse, secrets: Iterable[Secret]) -> tuple[str | None, str | None, str | None]:
@@ -56,12 +57,16 @@ def described(response: ControlResponse) -> str:
     if response.is_hidden:
         return f"{response.status}, which the client's event hook or retry policy hides: it raises"
     if is_redirect(response.status):
-        return f"{response.status}, a redirect, which is not followed with credentials"
+        return f"{response.status}, a redirect, which is not followed with credentials: {WRONG_PLACE}"
     if response.status == 407:
-        return "407, as a proxy does that wants credentials of its own"
+        return (
+            "407: a proxy wants credentials of its own; put them into HTTPS_PROXY, or into your client's proxies"
+        )
     if _is_html(response):
-        return f"{response.status} and a page (text/html){_after_tries(response)}: {_WRONG_PLACE}"
-    return f"{response.status} without an explanation that could be read{_after_tries(response)}"
+        return f"{response.status} and a page (text/html){_after_tries(response)}: {WRONG_PLACE}"
+    if response.status in BUSY:
+        return f"{response.status}{_after_tries(response)}: it is busy, try again later"
+    return f"{response.status} without an explanation{': try again later' if response.status >= 500 else ''}"
 
 
 def _after_tries(response: ControlResponse) -> str:

@@ -25,7 +25,7 @@ from notary_auth.errors import (
     TotpSetupRequired,
 )
 
-from .explanation import described, explanation, read_object, what_was_said
+from .explanation import BUSY, WRONG_PLACE, described, explanation, read_object, what_was_said
 from .messages import ControlRequest, ControlResponse
 from .origin import Origin
 
@@ -34,7 +34,7 @@ TOKEN_PATH = "/api/2/idp/token"
 REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
 
-RETRIED = frozenset({429, 502, 503, 504})
+RETRIED = BUSY
 REFUSALS = frozenset({400, 401, 403})
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
@@ -45,6 +45,8 @@ _HEADERS = {
     "User-Agent": f"notary-auth/{__version__}",
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
+#: What a program can do; the commands replace it by what their user can.
+PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
 _REFUSED = frozenset({"access_denied", "invalid_grant"})
 _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
@@ -86,7 +88,7 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
     document, flaw = read_object(response)
     if document is not None:
         server_url = document.get("server_url")
-        flaw = "has no server_url that is a string"
+        flaw = f"has no server_url that is a string: {WRONG_PLACE}"
         if isinstance(server_url, str):
             try:
                 data_center = Origin.of_base_url(server_url)
@@ -191,7 +193,7 @@ def _login_refusal(
         )
     elif code == "totp_required":
         kind = TotpRequired
-        message = f"{who} needs a TOTP code: {said}. Pass totp=, a callable that returns the current code."
+        message = f"{who} needs a TOTP code: {said}. {PASS_TOTP}"
     elif code == "invalid_totp":
         kind = TotpRequired
         message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
@@ -290,7 +292,8 @@ def read_revocation(response: ControlResponse, data_center: Origin, username: st
 
 def logout_error(data_center: Origin, username: str, why: str, **details: Any) -> LogoutError:
     message = (
-        f"the logout of {username!r} at {data_center} failed: {why}. The tokens are forgotten here all the same."
+        f"the logout of {username!r} at {data_center} failed: {why}{'' if why.endswith('?') else '.'} "
+        "The tokens are forgotten here all the same."
     )
     return LogoutError(message, url=f"{data_center}{REVOKE_PATH}", **details)
 

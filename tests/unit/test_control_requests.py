@@ -78,7 +78,7 @@ def test_rule_10_a_retry_is_seen(caplog: pytest.LogCaptureFixture) -> None:
         f"{CLOUD}{LOOKUP} answered 503, try {number} of 3 in {pause:.1f} s"
         for number, pause in zip((2, 3), failed.pauses, strict=True)
     ]
-    assert str(failed.error).endswith("answered 503 without an explanation that could be read, after 3 tries")
+    assert str(failed.error).endswith("answered 503, after 3 tries: it is busy, try again later")
     error = begin(new_account()).go_on(found(), *[refused("slow_down", "Later", 429)] * 3).error
     assert str(error).endswith("the platform answered slow_down (Later), after 3 tries")
 

@@ -44,6 +44,7 @@ from tests.paths import FILES
 LOOKUP_URL, LOGIN_URL = f"{CLOUD}/api/1/accounts", f"{HOME}/api/2/idp/token"
 NOBODY_FINDS = f"cannot find the data center of 'JohnSmith': {LOOKUP_URL} answered "
 LOGIN_FAILED = f"the login of 'JohnSmith' failed: {LOGIN_URL} answered with a reply that "
+WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 AT_HOME = f"the login of 'JohnSmith' at {HOME}"
 
 
@@ -62,20 +63,17 @@ def failed_login(answer: ControlResponse, **arguments: Any) -> NotaryAuthError:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (reply(299, None), "299 without an explanation that could be read"),
-        (reply(301, None), "301, a redirect, which is not followed with credentials"),
-        (reply(308, None), "308, a redirect, which is not followed with credentials"),
-        *(
-            (reply(status, None), f"{status} without an explanation that could be read")
-            for status in (300, 304, 305, 399)
-        ),
-        (reply(400, None), "400 without an explanation that could be read"),
-        (reply(200, b"<html>"), "with a reply that is not JSON"),
-        (reply(200, []), "with a reply that is not a JSON object"),
+        (reply(299, None), "299 without an explanation"),
+        (reply(301, None), f"301, a redirect, which is not followed with credentials: {WRONG_PLACE}"),
+        (reply(308, None), f"308, a redirect, which is not followed with credentials: {WRONG_PLACE}"),
+        *((reply(status, None), f"{status} without an explanation") for status in (300, 304, 305, 399)),
+        (reply(400, None), "400 without an explanation"),
+        (reply(200, b"<html>"), f"with a reply that is not JSON: {WRONG_PLACE}"),
+        (reply(200, []), f"with a reply that is not a JSON object: {WRONG_PLACE}"),
         (reply(200, b"{}" + b" " * (1024 * 1024)), "with a reply that is larger than 1 MiB"),
         (reply(200, {})._replace(is_late=True), "with a reply that takes too long"),
-        (reply(200, {}), "with a reply that has no server_url that is a string"),
-        (found(5), "with a reply that has no server_url that is a string"),
+        (reply(200, {}), f"with a reply that has no server_url that is a string: {WRONG_PLACE}"),
+        (found(5), f"with a reply that has no server_url that is a string: {WRONG_PLACE}"),
         (
             found("ftp://x"),
             "with a reply that has a server_url that is not an http or https URL of a plain host name, such as https://cloud.acronis.com",
@@ -103,7 +101,7 @@ def test_a_look_up_that_fails(answer: ControlResponse, text: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (reply(200, b"<html>"), "is not JSON"),
+        (reply(200, b"<html>"), f"is not JSON: {WRONG_PLACE}"),
         (reply(200, {}), "has no access_token that is a string"),
         (granted("a b"), "has an access_token with characters that RFC 6750 does not allow"),
         (granted(token_type="mac"), "has a token_type other than bearer"),
@@ -120,15 +118,16 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (reply(500, b"<html>"), " failed: the platform answered 500 without an explanation that could be read"),
+        (reply(500, b"<html>"), " failed: the platform answered 500 without an explanation: try again later"),
         (
             reply(302, b""),
-            " failed: the platform answered 302, a redirect, which is not followed with credentials",
+            " failed: the platform answered 302, a redirect, which is not followed with credentials: "
+            f"{WRONG_PLACE}",
         ),
         (refused("server_error", "Oops", 500), " failed: the platform answered server_error (Oops)"),
         (
             reply(500, {"error_description": "Oops"}),
-            " failed: the platform answered 500 without an explanation that could be read",
+            " failed: the platform answered 500 without an explanation: try again later",
         ),
         (
             reply(400, {"error": "invalid_request"}),
@@ -147,15 +146,16 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
         ),
         (
             reply(403, {"error": ["access_denied"]}),
-            " failed: the platform answered 403 without an explanation that could be read",
+            " failed: the platform answered 403 without an explanation",
         ),
         (
             reply(403, {"error": 5, "error_description": ["x"]}),
-            " failed: the platform answered 403 without an explanation that could be read",
+            " failed: the platform answered 403 without an explanation",
         ),
         (
             refused("totp_required", "A code"),
-            " needs a TOTP code: totp_required (A code). Pass totp=, a callable that returns the current code."
+            " needs a TOTP code: totp_required (A code). Pass totp=, a function that returns the current code, "
+            "or use a service account."
             " This process will not send the password again for 5 minutes, unless it changes.",
         ),
         (
@@ -224,7 +224,7 @@ WRONG: list[tuple[Callable[[Any], object], type[Exception], str]] = [
     (
         lambda wrong: Account("u", wrong),
         TypeError,
-        "password must be a string or a callable returning one, not int",
+        "password must be a string, or a function that returns one, not int",
     ),
     (lambda wrong: Account("u", "\0"), ValueError, "password contains a NUL character"),
     (
@@ -235,7 +235,7 @@ WRONG: list[tuple[Callable[[Any], object], type[Exception], str]] = [
     (
         lambda wrong: Account("u", "p", totp=wrong),
         TypeError,
-        "totp must be a callable returning a code, not int",
+        "totp must be a function that returns a code, not int",
     ),
     (lambda wrong: Account("u", "p", cloud_url=wrong), TypeError, "cloud_url must be a string, not int"),
     (
@@ -269,8 +269,8 @@ def test_texts_with_flaws() -> None:
 @pytest.mark.parametrize(
     ("password", "text"),
     [
-        (lambda: 5, "what the password callable returned must be a string, not int"),
-        (lambda: 1 / 0, "the password callable raised ZeroDivisionError"),
+        (lambda: 5, "the result of the function that was given as password= must be a string, not int"),
+        (lambda: 1 / 0, "the function that was given as password= raised ZeroDivisionError"),
     ],
 )
 def test_callables_that_fail(password: Callable[[], Any], text: str) -> None:
@@ -301,14 +301,14 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
         f"DEBUG asking <ControlRequest GET {LOOKUP_URL}>",
         f"DEBUG asking <ControlRequest POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for an unknown time",
-        "WARNING a fresh token of 'JohnSmith' got a 401 too: it is passed on",
+        "WARNING a new token of 'JohnSmith' got a 401 too, so the 401 stands: has the account the right for that "
+        "request?",
     ]
     clock_of(account).advance(60)
     complete(account, answered(401, "token-2", can_replay=False))
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was rejected",
-        "WARNING a 401 is passed on, as the body cannot be sent again; "
-        "the next request of 'JohnSmith' gets a good token",
+        "WARNING a 401 stands, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
@@ -326,7 +326,7 @@ def test_log_records_of_a_refresh_and_of_a_second_login(caplog: pytest.LogCaptur
     complete(account, reply(500, b""))
     assert records(caplog)[1:] == [
         "WARNING a token of 'JohnSmith' was not refreshed and is used until it expires: "
-        f"{AT_HOME} failed: the platform answered 500 without an explanation that could be read"
+        f"{AT_HOME} failed: the platform answered 500 without an explanation: try again later"
     ]
     clock_of(account).advance(50)
     refreshing = begin(account)
@@ -405,7 +405,9 @@ def test_a_page_is_told_as_one(status: int) -> None:
 
 
 def test_a_proxy_that_wants_credentials_is_told_as_one() -> None:
-    assert str(failed_lookup(reply(407, b""))).endswith("407, as a proxy does that wants credentials of its own")
+    assert str(failed_lookup(reply(407, b""))).endswith(
+        "407: a proxy wants credentials of its own; put them into HTTPS_PROXY, or into your client's proxies"
+    )
 
 
 def test_who_sends_a_refused_password_not_again() -> None:
@@ -439,5 +441,5 @@ async def ask() -> str:
 @pytest.mark.parametrize("name", ["password", "totp"])
 @pytest.mark.parametrize("source", [ask, AsyncSource()], ids=["a function", "an object"])
 def test_an_async_callable_is_refused_at_once(name: str, source: Any) -> None:
-    with pytest.raises(TypeError, match=f"{name} must not be async"):
+    with pytest.raises(TypeError, match=f"{name} must be an ordinary function"):
         new_account(**{name: source})
