@@ -9,6 +9,9 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx_copybutton"]
 html_theme = "furo"
+# furo's own style for dark code underlines module and class names, as if they were links.
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_theme_options = {"top_of_page_buttons": []}
 html_title = f"notary-auth {__version__}"
 html_static_path = ["_static"]
