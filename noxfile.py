@@ -118,12 +118,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def diagrams(session: nox.Session) -> None:
-    """Draw docs/diagrams/*.mmd anew, light and dark. Needs mermaid-cli (npm) and a Chromium."""
-    for source in sorted(Path("docs/diagrams").glob("*.mmd")):
-        for theme, name in (("default", "light"), ("dark", "dark")):
-            target = source.with_name(f"{source.stem}-{name}.svg")
-            options = ["--theme", theme, "--backgroundColor", "transparent", "--svgId", target.stem]
-            session.run("mmdc", "--input", str(source), "--output", str(target), *options, *session.posargs)
+    """Draw docs/diagrams/*.mmd anew."""
+    session.run("python", "docs/diagrams/draw.py", external=True)
 
 
 @nox.session(python="3.12")
