@@ -3,8 +3,8 @@
     python -m benchmarks [CASE ...] [--record FOLDER]
 
 All cases take about twelve minutes on two cores, which should have nothing else to do. Tables are printed; with
---record, what docs/benchmarks.rst shows is written to FOLDER: a record of all cases, tables, and plots, light and
-dark. Everything needed comes with the extra ``bench``; instructions are counted where there is a valgrind.
+--record, what docs/benchmarks.rst shows is written to FOLDER: a record of all cases, tables, and plots. Everything
+needed comes with the extra ``bench``; instructions are counted where there is a valgrind.
 """
 
 from __future__ import annotations

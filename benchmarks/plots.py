@@ -1,117 +1,115 @@
-"""The plots of a record: SVG, light and dark, each with a transparent background."""
+"""The plots of a record: SVGs that the page includes inline, so that furo's CSS variables give them its theme."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from html import escape
+from math import log10
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("svg")  # without a display
-import matplotlib.pyplot as plt
-
 from .contestants import HEADER, HEADER_AND_HOOK, HEADER_IN_FLOWS, NOTARY_AUTH
+from .stream import SECONDS
 
-INK = {"light": "#1a1a1a", "dark": "#e6e6e6"}
-OURS, THEIRS, FAILED = "#1f9e6e", "#8a8f98", "#d1495b"
-CLOUD = f"{NOTARY_AUTH}, cloud's URL"
+WIDTH, ROW, CHARACTER = 360, 18, 6.2  # units: of a plot, as of a phone, of a line or a bar, of a character
+PANEL, LEFT, DECADES = 50, 48, 3.4  # units of a panel of dots, and left of them; from 1 ms to 2.5 s
+INK, GRID = "var(--color-foreground-primary, #000)", "var(--color-background-item, #ccc)"
+OURS, THEIRS = "var(--color-brand-primary, #0a4bff)", "var(--color-foreground-muted, #6b6f76)"
+BOLD, END = 'font-weight="bold"', 'text-anchor="end"'
+FAILED = "var(--color-problematic, #b30000)"
+LEFT_OUT = HEADER_AND_HOOK, HEADER_IN_FLOWS, f"{NOTARY_AUTH}, cloud's URL"
+
+Plot = tuple[list[str], float]  # the elements of an SVG, and its height
+Bars = list[tuple[str, float, str]]  # a name, a value, and what is written behind the bar
 
 
 def draw(folder: Path, cases: dict[str, Any]) -> None:
-    """Draw the plots of those cases of a record that have one."""
-    drawings: list[tuple[str, Callable[[Any], None], str]] = [
-        ("signing", _signing, "tables"),
-        ("cold_start", _cold_start, "tables"),
-        ("herd", _herd, "points"),
-        ("rollover", _over_time, "points"),
-        ("revocation", _over_time, "points"),
+    """Draw the plots of a record's cases."""
+    plots: list[tuple[str, Callable[[Any], Plot], str]] = [
+        ("signing", _signing, "Bars: what a signature takes with each package, for each client."),
+        ("cold_start", _cold_start, "Bars: round trips until the first answer, with TCP and TLS."),
+        ("herd", _herd, "Bars: how many logins a hundred and a thousand threads cause that begin at once."),
+        ("rollover", _over_time, "Dots: how long each request took, over five seconds, with each package."),
+        (
+            "revocation",
+            _over_time,
+            "Dots: how long each request took; tokens are revoked at 2 s, and failures are red.",
+        ),
     ]
-    for name, drawing, of in drawings:
-        if name not in cases:
-            continue
-        for theme in INK:
-            with _themed(theme):
-                drawing(cases[name][of])
-                plt.savefig(folder / f"{name}-{theme}.svg", transparent=True, metadata={"Date": None})
-                plt.close()
+    for name, plot, label in plots:
+        elements, height = plot(cases[name])
+        size = f'viewBox="0 0 {WIDTH} {height:g}" font-size="12" fill="{INK}"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" {size} role="img" aria-label="{label}">'
+        (folder / f"{name}.svg").write_text("\n".join([head, *elements, "</svg>\n"]), encoding="utf-8")
 
 
-@contextmanager
-def _themed(theme: str) -> Iterator[None]:
-    ink = INK[theme]
-    colors = dict.fromkeys(
-        ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "axes.titlecolor"], ink
-    )
-    style = {
-        **colors,
-        "font.size": 9,
-        "svg.fonttype": "path",
-        "svg.hashsalt": "notary-auth",  # the same record gives the same file
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "figure.constrained_layout.use": True,
-        "legend.frameon": False,
-    }
-    with plt.rc_context(style):
-        yield
+def _text(x: float, y: float, text: str, style: str = "") -> str:
+    return f'<text x="{x:.4g}" y="{y + 13:g}" {style}>{escape(text)}</text>'
 
 
 def _color(name: str) -> str:
     return OURS if NOTARY_AUTH in name else THEIRS
 
 
-def _signing(tables: list[dict[str, Any]]) -> None:
-    found = {table["title"].removeprefix("A signature on "): table["rows"] for table in tables}
-    mosaic = [["requests", "httpx", "httpx2"], ["requests", "httpx, async", "httpx2, async"]]
-    figure, panels = plt.subplot_mosaic(mosaic, figsize=(9, 3.8))
-    for client, panel in panels.items():
-        rows = [row for row in found[client] if row[0] not in (HEADER_AND_HOOK, HEADER_IN_FLOWS, CLOUD)][::-1]
-        names = [row[0] for row in rows]
-        panel.barh(names, [row[1] for row in rows], color=[_color(name) for name in names])
-        panel.set_title(client, fontsize=9)
-        panel.tick_params(axis="y", labelsize=7)
-    figure.supxlabel("µs for a signature to the data center's URL, warm: the least of many rounds", fontsize=9)
+def _bars(groups: Iterable[tuple[str, Bars]]) -> Plot:
+    """Groups of horizontal bars, each to a scale of its own."""
+    elements, y = [], 0.0
+    for title, bars in groups:
+        elements.append(_text(0, y, title, BOLD))
+        left = max(len(name) for name, _, _ in bars) * CHARACTER
+        right = max(len(text) for _, _, text in bars) * CHARACTER + 14
+        for name, value, text in bars:
+            y += ROW
+            width = (WIDTH - left - right) * value / max(value for _, value, _ in bars)
+            bar = f'x="{left + 5:g}" y="{y + 2:g}" width="{width:.4g}" height="14" fill="{_color(name)}"'
+            elements += [_text(left, y, name, END), f"<rect {bar}/>", _text(left + width + 9, y, text)]
+        y += 1.5 * ROW
+    return elements, y
 
 
-def _cold_start(tables: list[dict[str, Any]]) -> None:
-    rows = [row for row in tables[0]["rows"] if row[1] != HEADER][::-1]
-    names = [f"{row[0]}: {row[1]}" for row in rows]
-    _, panel = plt.subplots(figsize=(8, 3.8))
-    panel.barh(names, [row[-1] for row in rows], color=[_color(name) for name in names])
-    for position, row in enumerate(rows):
-        panel.text(
-            row[-1] + 0.1, position, "finds the data center" if row[2] else "was told", va="center", fontsize=7
-        )
-    panel.set_xlabel("round trips until the first answer, with TCP and TLS")
+def _signing(case: dict[str, Any]) -> Plot:
+    groups = []
+    for table in case["tables"]:
+        rows = [row for row in table["rows"] if row[0] not in LEFT_OUT]
+        groups.append((f"{table['title']}: µs", [(row[0], row[1], str(row[1])) for row in rows]))
+    return _bars(groups)
 
 
-def _herd(points: dict[str, dict[str, list[list[int]]]]) -> None:
-    _, panel = plt.subplots(figsize=(8, 3.4))
-    for name, line in points["Threads"].items():  # of tasks, all that share a login at all have one
-        if HEADER in name:
-            continue
-        style = {"color": OURS, "lw": 2.5, "zorder": 3} if NOTARY_AUTH in name else {"lw": 1}
-        panel.plot(*zip(*line, strict=True), "o-", ms=3, label=name, **style)
-    panel.set(xscale="log", yscale="log", xlabel="threads at once, with nothing known", ylabel="logins")
-    panel.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+def _cold_start(case: dict[str, Any]) -> Plot:
+    groups: dict[str, Bars] = {}
+    for client, name, lookups, *_, trips in case["tables"][0]["rows"]:
+        if name != HEADER:
+            text = f"{trips} with discovery" if lookups else str(trips)
+            groups.setdefault(f"{client}: round trips", []).append((name, trips, text))
+    return _bars(groups.items())
 
 
-def _over_time(points: dict[str, list[list[float]]]) -> None:
-    rows = (len(points) + 1) // 2
-    _, grid = plt.subplots(rows, 2, figsize=(9, 1.25 * rows), sharex=True, sharey=True)
-    panels = list(grid.flat)
-    for panel, (name, samples) in zip(panels, points.items(), strict=False):
-        for good, color in ((True, _color(name)), (False, FAILED)):
-            shown = [(at, took) for at, took, status in samples if (status == 200) == good]
-            if shown:
-                # Thousands of dots: as an image in the SVG, which would be megabytes otherwise.
-                panel.scatter(*zip(*shown, strict=True), s=3, color=color, linewidths=0, rasterized=True)
-        panel.set_title(name, fontsize=8, loc="left", pad=2)
-        panel.set(yscale="log")
-    for panel in panels[len(points) :]:
-        panel.set_visible(False)
-    for panel in grid[-1]:
-        panel.set_xlabel("seconds")
-    grid[0][0].set_ylabel("ms")
+def _herd(case: dict[str, Any]) -> Plot:
+    groups: dict[str, Bars] = {}
+    for name, line in case["points"]["Threads"].items():  # of tasks, all that share a login at all have one
+        for size, logins in line:
+            if HEADER not in name and size in (100, 1000):
+                groups.setdefault(f"{size:,} threads at once: logins", []).append((name, logins, f"{logins:,}"))
+    return _bars(groups.items())
+
+
+def _over_time(case: dict[str, Any]) -> Plot:
+    elements, y, table = [], 0.0, case["tables"][0]
+    for (name, samples), row in zip(case["points"].items(), table["rows"], strict=True):
+        cells = zip(table["head"], row, strict=True)
+        counts = ", ".join(f"{cell:,} {head}" for head, cell in cells if head in ("held up", "failed"))
+        elements += [_text(0, y, name, BOLD), _text(WIDTH, y, counts, END)]
+        y += ROW + PANEL
+        for power, label in ((0, "1 ms"), (2, "100 ms")):
+            at = y - PANEL * power / DECADES
+            elements.append(f'<path d="M{LEFT} {at:.4g}H{WIDTH}" stroke="{GRID}"/>')
+            elements.append(_text(LEFT - 5, at - 9, label, END))
+        for is_good, color in ((True, _color(name)), (False, FAILED)):
+            path = ""
+            for at, took, status in samples:
+                if (status == 200) == is_good:
+                    x, up = (WIDTH - LEFT) * at / SECONDS, PANEL * log10(max(took, 1)) / DECADES
+                    path += f"M{LEFT + x:.4g} {y - up:.4g}h0"
+            elements.append(f'<path d="{path}" stroke="{color}" stroke-width="3" stroke-linecap="round"/>')
+        y += ROW
+    return [*elements, _text(LEFT, y, "0 s"), _text(WIDTH, y, f"{SECONDS:g} s", END)], y + ROW

@@ -1,4 +1,4 @@
-"""A run as files: `record.json` with all of it, and what the documentation shows of that.
+"""A run as files: `record.json` with what tables and plots need, and what the documentation shows of that.
 
 The tables and plots are made from the record and nothing else, so that they can be made again from it:
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from . import plots
 from .table import Result, Table
 
 RECORD = "record.json"
@@ -31,8 +32,6 @@ def write(folder: Path, about: dict[str, str], results: dict[str, Result]) -> No
 
 def show(folder: Path) -> None:
     """Write the tables and plots of the record in `folder`."""
-    from . import plots
-
     run = json.loads((folder / RECORD).read_text())
     for case, found in run["cases"].items():
         (folder / f"{case}.rst").write_text(tables(found))

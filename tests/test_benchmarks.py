@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import guard, record
+from benchmarks import guard, plots, record, stream
 
 from .pages import README, ROOT
 
@@ -28,12 +29,17 @@ def test_the_page_shows_the_tables_of_the_record(case: str) -> None:
     assert (MEASURED / f"{case}.rst").read_text(encoding="utf-8") == record.tables(CASES[case])
 
 
-def test_each_plot_of_the_page_is_there_for_light_and_dark() -> None:
-    plots = re.findall(r"image:: measured/(\S+)-(light|dark)\.svg", PAGE)
-    assert {name for name, _ in plots} == {"signing", "cold_start", "herd", "rollover", "revocation"}
-    for name, theme in plots:
-        assert (MEASURED / f"{name}-{theme}.svg").exists()
-    assert len(plots) == 10
+def test_the_page_shows_the_plots_of_the_record(tmp_path: Path) -> None:
+    plots.draw(tmp_path, CASES)
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert drawn == {path.name: path.read_text(encoding="utf-8") for path in MEASURED.glob("*.svg")}
+    assert sorted(re.findall(r"raw:: html\n   :file: measured/(\S+)", PAGE)) == sorted(drawn)
+
+
+def test_a_stream_keeps_what_was_held_up_and_the_longest_of_the_others() -> None:
+    measured = [(0.01, 0.001, 200), (0.02, 0.002, 200), (0.02, 0.001, 401), (0.01, 0.2, 200), (0.02, 0.21, 200)]
+    kept = [(0.01, 200.0, 200), (0.02, 1.0, 401), (0.02, 2.0, 200), (0.02, 210.0, 200)]
+    assert stream.shown([stream.Sample(*each) for each in measured]) == kept
 
 
 def signature(package: str) -> float:
