@@ -2,11 +2,12 @@
 
 The arguments and locals of a function are in the tracebacks of all that it raises, and error reporters send them
 home. So no password, code or token is a plain string in a frame of this library while anything is raised there.
+Nor is it in a tuple or dictionary there, unless it hides by itself: these are unfolded, whatever their repr says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,11 +37,34 @@ def digest(password: Secret, salt: bytes) -> bytes:
     """What tells a password from another one without keeping it."""
     from hashlib import blake2b  # only needed where a password was refused, or with a store
 
-    return blake2b(password.value.encode(), key=salt).digest()
+    return SecretBytes(blake2b(password.value.encode(), key=salt).digest())
 
 
-class Document(dict[str, Any]):
-    """A JSON object of the platform's, perhaps with a token in it."""
+class SecretBytes(bytes):
+    """The body of a control request or response, or a digest of a password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<SecretBytes>"
+
+
+class Document:
+    """A JSON object of the platform's or of a store's, perhaps with a token in it."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: dict[str, Any] | None = None, /, **more: Any) -> None:
+        self.fields = {**(fields or {}), **more}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
+
+    def get(self, name: str) -> Any:
+        return self.fields.get(name)
+
+    def keys(self) -> Iterable[str]:
+        return self.fields.keys()
 
     def __repr__(self) -> str:
         return "<Document>"

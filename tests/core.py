@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import Context, copy_context
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -279,7 +280,7 @@ def steps_of(account: Account, url: str, received: Received | None = None) -> An
         if received.status != 401:
             return
     for replays in count():
-        again = yield from _without_drains(account.reauthorize(received._replace(replays=replays)))
+        again = yield from _without_drains(account.reauthorize(replayed(received, replays)))
         if again is None:
             return
         received = yield Forward(again)
@@ -357,6 +358,13 @@ def logged_in(**arguments: Any) -> Account:
     account = new_account(**arguments)
     complete(account, found(), granted())
     return account
+
+
+def replayed(received: Received, replays: int) -> Received:
+    """The same for a request that was replayed so often before."""
+    again = copy(received)
+    again.replays = replays
+    return again
 
 
 def answered(status: int, token: str | None, url: str = HOME + FILES, can_replay: bool = True) -> Received:
@@ -568,7 +576,7 @@ def parts_of(account: Account) -> str:
 def inside_of(account: Account) -> str:
     """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
     return parts_of(account) + repr(
-        [vars(account), vars(account._cache), vars(account._refusals), account._credentials[:2]]
+        [vars(account), vars(account._cache), vars(account._refusals), account._credentials]
     )
 
 

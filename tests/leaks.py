@@ -44,6 +44,22 @@ def shown_by(error: BaseException) -> Iterator[str]:
         for frame in traceback.TracebackException.from_exception(each, capture_locals=True).stack:
             if Path(frame.filename).is_relative_to(OURS):
                 yield repr(frame.locals)
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            if Path(frame.f_code.co_filename).is_relative_to(OURS):
+                yield from _unfolded(frame.f_locals)
+
+
+def _unfolded(value: object, depth: int = 6) -> Iterator[str]:
+    """As error reporters show it: they unfold tuples and dictionaries, whatever their repr says."""
+    match value:
+        case Mapping() if depth:
+            for name, each in list(value.items()):
+                yield from (repr(name), *_unfolded(each, depth - 1))
+        case list() | tuple() | set() | frozenset() | deque() if depth:
+            for each in list(value):
+                yield from _unfolded(each, depth - 1)
+        case _:
+            yield repr(value)
 
 
 def chain(error: BaseException) -> list[BaseException]:

@@ -18,6 +18,8 @@ import requests
 import requests_cache
 import responses
 import respx
+import sentry_sdk
+import sentry_sdk.transport
 import vcr
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -35,6 +37,7 @@ import notary_auth.requests
 from notary_auth import CredentialsRefused, LoginError
 from notary_auth.sandbox import Sandbox
 
+from .clients import CLIENTS, Client, each
 from .core import tokens_of
 from .pages import ROOT, blocks
 from .paths import FILES, LOGIN, LOOKUP
@@ -218,6 +221,58 @@ def test_spans_have_no_secret_httpx(
     assert sorted(paths) == sorted([LOOKUP, LOGIN, FILES])
     for secret in (notary.password, *tokens_of(notary)):
         assert secret not in shown
+
+
+# Sentry, which sends the local variables of all frames, unfolded
+
+
+@pytest.fixture
+def reports() -> Iterator[list[bytes]]:
+    """What Sentry would send, with its defaults."""
+    sent: list[bytes] = []
+
+    class Kept(sentry_sdk.transport.Transport):
+        def capture_envelope(self, envelope: Any) -> None:
+            sent.append(envelope.serialize())
+
+    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", transport=Kept, default_integrations=False)
+    yield sent
+    sentry_sdk.init()
+
+
+PASSWORD = "geheim-" + "abcdef"  # in one piece, Sentry would have it from the lines of this file
+CUT_OFF = {"Content-Length": "999"}
+ENDINGS: list[tuple[int, dict[str, str], str]] = [
+    (401, {}, '{"error": "access_denied"}'),
+    (401, {}, '{"error": "totp_required"}'),
+    (403, {}, "<html>"),
+    (200, {}, '{"access_token": "SECRET" "x"}'),
+    (200, {}, '{"access_token": "SECRET", "refresh_token": "SECRET", "token_type": "mac"}'),
+    (200, CUT_OFF, '{"access_token": "SECRET"'),
+]
+
+
+@pytest.mark.parametrize("client", each(CLIENTS))
+@pytest.mark.parametrize(("status", "headers", "body"), ENDINGS)
+@pytest.mark.parametrize("is_callable", [False, True])
+def test_rule_18_a_report_to_sentry_has_no_secret(
+    notary: Sandbox,
+    files: str,
+    client: Client,
+    status: int,
+    headers: dict[str, str],
+    body: str,
+    is_callable: bool,
+    reports: list[bytes],
+) -> None:
+    notary.faults.answer_next(LOGIN, status, headers, body.replace("SECRET", PASSWORD))
+    auth = client.auth(notary, password=(lambda: PASSWORD) if is_callable else PASSWORD, offline_access=True)
+    with pytest.raises(client.error) as caught:
+        client.get(files, auth)
+    sentry_sdk.capture_exception(caught.value)
+    (report,) = reports
+    assert b"notary_auth" in report
+    assert PASSWORD.encode() not in report
 
 
 # What people test with

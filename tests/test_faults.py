@@ -26,6 +26,7 @@ from .badserver import LOGIN, LOOKUP, TOKEN, BadServer, Script, drip, reply, res
 from .clients import Client
 from .core import (
     RETRIED,
+    ControlBody,
     ControlResponse,
     begin,
     complete,
@@ -284,7 +285,9 @@ def _parsed(answer: bytes) -> ControlResponse:
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return ControlResponse(int(status.split()[1]), headers, body)
+    read = ControlBody(int(status.split()[1]), headers)
+    read.take(body)
+    return read.response()
 
 
 @pytest.mark.parametrize(("fault", "path"), cases(on_sockets=True))

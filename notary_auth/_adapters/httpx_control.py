@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from math import inf
 from typing import Any, NoReturn
 
+from notary_auth._secrets import strip_tracebacks
 from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_redirect
 from notary_auth.errors import InsecureUrl, LoginError, NotaryAuthError
 
@@ -34,23 +35,34 @@ class ReadControl:
     def read(self) -> None:
         try:
             self.body.take_all(self.response.iter_raw())
+        except Exception as caught:  # noqa: BLE001  raised again, without the frames that have a token in them
+            error = caught
+        else:
+            return
         finally:
             self.response.close()
+        strip_tracebacks(error)
+        raise error
 
     async def aread(self, network_error: Errors) -> None:
         response = self.response
         if not self.body.is_readable:
             await response.aclose()
             return
-        chunks = response.aiter_raw()
+        chunks, error = response.aiter_raw(), None
         try:
             async for chunk in chunks:
                 goes_on = self.body.take(chunk)
                 del chunk  # no traceback with locals is to show it
                 if not goes_on:
                     break
+        except Exception as caught:  # noqa: BLE001  raised again below, as in `read`
+            error = caught
         finally:
             await response.aclose()
+        if error is not None:
+            strip_tracebacks(error)
+            raise error
         if response.http_version.startswith("HTTP/1"):
             # To no avail, but it ends the client's nested generators, which trio would complain about. Over
             # HTTP/2 there would be nothing to end it.

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from notary_auth._secrets import hides_arguments
+from notary_auth._secrets import Secret, hides_arguments
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
@@ -268,8 +268,11 @@ class Account:
 
 def arguments_of(account: Account) -> dict[str, Any]:
     """The arguments that build an equal Account, with the credentials among them."""
+    credentials = account._credentials
+    password = credentials.password
     return {
-        **account._credentials._asdict(),
+        **credentials._asdict(),
+        "password": password.value if isinstance(password, Secret) else password,
         "cloud_url": account.cloud_url,
         "store": account._shared_tokens.store,
     }

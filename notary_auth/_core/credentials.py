@@ -24,7 +24,7 @@ class Credentials(NamedTuple):
     """User name, password and the source of codes; the latter two may be callables."""
 
     username: str
-    password: str | Callable[[], str]
+    password: Secret | Callable[[], str]
     totp: Callable[[], str] | None
     offline_access: bool
 
@@ -32,8 +32,8 @@ class Credentials(NamedTuple):
         return f"<Credentials of {self.username!r}>"
 
     def ask_password(self) -> Steps[Secret]:
-        if isinstance(self.password, str):
-            return Secret(self.password)
+        if isinstance(self.password, Secret):
+            return self.password
         return (yield from _ask("password", self.password))
 
     def ask_code(self) -> Steps[Secret | None]:
@@ -84,7 +84,7 @@ def check_credentials(
             )
     if not isinstance(offline_access, bool):
         raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
-    return Credentials(username, password, totp, offline_access)
+    return Credentials(username, Secret(password) if isinstance(password, str) else password, totp, offline_access)
 
 
 def _is_async(function: object) -> bool:

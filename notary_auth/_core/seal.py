@@ -52,7 +52,7 @@ class Seal:
     def close(self, document: Document) -> bytes:
         """The document as a sealed record."""
         nonce = os.urandom(NONCE_SIZE)
-        return VERSION + nonce + self._cipher.encrypt(nonce, json.dumps(document).encode(), VERSION)
+        return VERSION + nonce + self._cipher.encrypt(nonce, json.dumps(document.fields).encode(), VERSION)
 
     def open(self, sealed: bytes) -> Document | None:
         """The document in a record, or None for a record of another version.

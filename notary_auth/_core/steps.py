@@ -45,15 +45,35 @@ class Signature:
 UNSIGNED = Signature(None, None)
 
 
-class Received(NamedTuple):
-    """A response to the user's request, as far as it matters here."""
+class Received:
+    """A response to the user's request, as far as it matters here.
 
-    status: int  #: of the response
-    url: str  #: where the response came from, which redirects may have changed
-    authorization: str | None  #: the value of the ``Authorization`` header that its request carried
-    can_replay: bool = False  #: whether that request's body can be sent again whole
-    replays: int = 0  #: how often the request was replayed before
-    passed: tuple[str, ...] = ()  #: the URLs of the requests before this one, which redirects led on from
+    Attributes:
+        status: of the response.
+        url: where the response came from, which redirects may have changed.
+        authorization: the value of the ``Authorization`` header that its request carried.
+        can_replay: whether that request's body can be sent again whole.
+        replays: how often the request was replayed before.
+        passed: the URLs of the requests before this one, which redirects led on from.
+    """
+
+    __slots__ = ("authorization", "can_replay", "passed", "replays", "status", "url")
+
+    def __init__(  # noqa: PLR0917  as the named tuple that it is not, so that no error reporter unfolds it
+        self,
+        status: int,
+        url: str,
+        authorization: str | None,
+        can_replay: bool = False,
+        replays: int = 0,
+        passed: tuple[str, ...] = (),
+    ) -> None:
+        self.status = status
+        self.url = url
+        self.authorization = authorization
+        self.can_replay = can_replay
+        self.replays = replays
+        self.passed = passed
 
     def __repr__(self) -> str:  # the header has the token in it, the URL's query may have anything
         return f"<Received {self.status} from {self.url.partition('?')[0]}>"

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
+from notary_auth._secrets import SecretBytes
+
 BODY_LIMIT = 1024 * 1024  # bytes
 
 # requests hands a piece on when it is full, and each of its bytes may take a read time-out. (Pieces of one byte
@@ -83,4 +85,4 @@ class ControlBody:
 
     def response(self) -> "ControlResponse":
         """The response that this is the body of."""
-        return ControlResponse(self._status, self._headers, bytes(self._bytes), self.is_late)
+        return ControlResponse(self._status, self._headers, SecretBytes(self._bytes), self.is_late)

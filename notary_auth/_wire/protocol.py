@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from notary_auth._secrets import Bearer, Document, Secret
+from notary_auth._secrets import Bearer, Document, Secret, SecretBytes
 from notary_auth._version import __version__
 from notary_auth.errors import (
     CredentialsRefused,
@@ -137,7 +137,7 @@ def refresh_request(data_center: Origin, refresh_token: Secret) -> ControlReques
 def _form(url: str, fields: dict[str, Secret]) -> ControlRequest:
     headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
     body = urlencode({name: field.value for name, field in fields.items()}).encode("ascii")
-    return ControlRequest("POST", url, headers, body)
+    return ControlRequest("POST", url, headers, SecretBytes(body))
 
 
 def read_login(

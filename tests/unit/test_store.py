@@ -21,6 +21,7 @@ from tests.core import (
     PASSWORD,
     STORE_LOCK_TIMEOUT,
     Call,
+    Document,
     Forward,
     RecordError,
     Seal,
@@ -122,8 +123,10 @@ def test_rule_a_a_record_of_another_account_is_not_believed(processes: Processes
 
 def test_rule_a_records_of_a_later_version_count_as_absent() -> None:
     seal = Seal("JohnSmith", Secret(PASSWORD), CLOUD)
-    record = seal.close({"ttl": 1})
-    assert seal.open(record) == {"ttl": 1}
+    record = seal.close(Document(ttl=1))
+    opened = seal.open(record)
+    assert opened is not None
+    assert opened.fields == {"ttl": 1}
     assert seal.open(b"\x04" + record[1:]) is None
     with pytest.raises(RecordError):
         seal.open(record[:20])

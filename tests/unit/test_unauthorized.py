@@ -29,6 +29,7 @@ from tests.core import (
     logged_in,
     make_token_expired,
     new_account,
+    replayed,
     set_clock,
     signature_of_replay,
 )
@@ -305,10 +306,10 @@ def test_rule_15_the_third_replay_is_the_last_and_its_response_is_taken_note_of(
     account = logged_in()
     outdated = answered(401, "token-0")
     for replays, is_replayed in ((0, True), (2, True), (3, False)):
-        signature = signature_of_replay(account, outdated._replace(replays=replays))
+        signature = signature_of_replay(account, replayed(outdated, replays))
         assert (signature is not None) == is_replayed
     complete(account, 401, found(), granted("token-2"), 500)  # on probation
-    signature_of_replay(account, answered(200, "token-2")._replace(replays=3))
+    signature_of_replay(account, replayed(answered(200, "token-2"), 3))
     assert complete(account, 401, found(), granted("token-3"), 200).authorizations == [
         "Bearer token-2",
         "Bearer token-3",
