@@ -50,7 +50,7 @@ def _read_password(path: str) -> str:
         LoginError: there is none that could be read. Its message names the variable and the file.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # PowerShell writes a byte order mark
             password = file.read().removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"

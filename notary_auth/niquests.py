@@ -67,10 +67,11 @@ class _NiquestsAuth(SessionAuth):
         replayed = await super()._reauthorize(response, _at_once(kwargs), redirected)
         return response if replayed is response else _put_in_place(replayed, response)
 
-    async def _rewind(self, request: Any) -> bool:
+    async def _rewind(self, response: Any) -> bool:
+        request = response.request
         seek = getattr(request.body, "seek", None)
         if not inspect.iscoroutinefunction(seek):
-            return await super()._rewind(request)
+            return await super()._rewind(response)
         # Where it began, niquests notes in a private attribute; its own `rewind_body` does not await.
         start = getattr(request, "_body_position", None)
         try:

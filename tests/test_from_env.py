@@ -41,6 +41,9 @@ def test_a_password_file_is_read_at_each_login(
         client.get(files, auth)
     secret.write_text(f"{notary.password}\r\n")
     assert client.get(files, auth).status_code == 200
+    notary.revoke_tokens()
+    secret.write_bytes(b"\xef\xbb\xbf" + notary.password.encode() + b"\r\n")  # as PowerShell writes UTF-8
+    assert client.get(files, auth).status_code == 200
     notary.account().password = "rotated pass word"
     notary.revoke_tokens()
     secret.write_text("rotated pass word\n")

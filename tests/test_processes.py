@@ -250,3 +250,35 @@ def test_greenlets_that_take_turns_in_mid_login_do_not_wait_for_their_own_thread
     """
     assert run_program(program, notary) == "[200, 200, 200]"
     assert notary.count("login") <= 3
+
+
+AT_EXIT = """
+import asyncio, atexit, sys
+import httpx
+from notary_auth.httpx import NotaryAuth
+
+url, password = sys.argv[1:]
+
+async def flush(source, count):
+    auth = NotaryAuth("JohnSmith", source, cloud_url=url)
+    async with httpx.AsyncClient(auth=auth, verify=False) as client:
+        files = url + "/api/notary/v2/stored-files"
+        responses = await asyncio.gather(*(client.get(files) for _ in range(count)))
+        print([response.status_code for response in responses])
+
+for source in (password, lambda: password):
+    atexit.register(lambda source=source: asyncio.run(flush(source, 3)))
+"""
+
+
+def test_tasks_at_the_interpreters_exit_share_a_login_too(notary: Sandbox) -> None:
+    """The main thread does not count as alive there, and no thread can be started for a password function."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", AT_EXIT, notary.url, notary.password],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[200, 200, 200]\n" * 2, "")
+    assert notary.count("login") == 2, "one for each of the two"

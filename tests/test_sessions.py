@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 from urllib.request import getproxies
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from notary_auth import CredentialsRefused
+from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send, tunnel
-from .clients import SESSIONS, Client, each
+from .clients import SESSIONS, Client, NiquestsAsyncio, each
 from .core import set_control_timeout
 from .paths import LOGIN, LOOKUP
 
@@ -70,6 +74,91 @@ def test_a_revoked_token_is_repaired_where_control_requests_have_a_session_that_
     response = client.get(files, auth, retries=retries(401, is_raised=False))
     assert [each.status_code for each in (*response.history, response)] == [401, 200]
     assert notary.count("login") == 2
+
+
+class Raising:
+    """A session that raises for each status, as people make one."""
+
+    @staticmethod
+    def of(kind: Any) -> Any:
+        class Session(kind):  # type: ignore[misc]
+            def send(self, *arguments: Any, **options: Any) -> Any:
+                response = super().send(*arguments, **options)
+                response.raise_for_status()
+                return response
+
+        return Session
+
+    @staticmethod
+    def of_async(kind: Any) -> Any:
+        class Session(kind):  # type: ignore[misc]
+            async def send(self, *arguments: Any, **options: Any) -> Any:
+                response = await super().send(*arguments, **options)
+                response.raise_for_status()
+                return response
+
+        return Session
+
+
+@every_session
+def test_rule_25_a_session_that_raises_for_each_status_ends_in_a_refusal_that_is_remembered(
+    notary: Sandbox, files: str, client: Client
+) -> None:
+    library = client.library
+    auth = client.auth(notary, password="wrong")
+
+    def get() -> None:
+        with Raising.of(library.Session)() as session:
+            session.get(files, auth=client.auth_type.from_account(auth.account, session=session), timeout=9)
+
+    async def get_async() -> None:
+        async with Raising.of_async(library.AsyncSession)() as session:
+            await session.get(files, auth=client.auth_type.from_account(auth.account, session=session), timeout=9)
+
+    for _ in range(3):
+        with pytest.raises(CredentialsRefused) as caught:
+            client.run(get_async) if isinstance(client, NiquestsAsyncio) else get()
+        assert caught.value.error == "access_denied", "what the platform said is read"
+    assert notary.count("login") == 1
+
+
+@every_session
+def test_a_hook_that_raises_for_a_401_sees_the_replay(notary: Sandbox, files: str, client: Client) -> None:
+    def check(response: Any, **_: Any) -> None:
+        response.raise_for_status()
+
+    async def check_async(response: Any, **_: Any) -> None:
+        response.raise_for_status()
+
+    auth = client.auth(notary)
+    assert client.get(files, auth).status_code == 200
+    notary.revoke_tokens()
+    hooks = {"response": check_async if client.is_async else check}
+    assert client.get(files, auth, hooks=hooks).status_code == 200
+
+
+class Bare(HTTPAdapter):
+    """An adapter that makes its responses by itself, and does not say that they are its own."""
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        response = super().send(*arguments, **options)
+        del response.connection  # type: ignore[attr-defined]
+        return response
+
+
+@pytest.mark.parametrize("knows_session", [True, False])
+def test_a_response_of_an_adapter_of_ones_own(
+    notary: Sandbox, files: str, knows_session: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with requests.Session() as session:
+        session.mount("http://", Bare())
+        own = {"session": session} if knows_session else {}
+        session.auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, **own)
+        assert session.get(files, timeout=9).status_code == 200
+        notary.revoke_tokens()
+        assert session.get(files, timeout=9).status_code == (200 if knows_session else 401)
+        assert session.get(files, timeout=9).status_code == 200
+        assert ("cannot be sent again" in caplog.text) != knows_session
 
 
 # Options of one request

@@ -23,7 +23,7 @@ class AsyncSessionAuth(SessionAuth):
 
     async def _signed(self, request: Any) -> Any:
         await self._sign(request)
-        request.hooks["response"].append(self._hook)
+        request.hooks["response"].insert(0, self._hook)  # before hooks of the user's that raise for a 401
         return request
 
     async def alogout(self) -> None:

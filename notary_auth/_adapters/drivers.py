@@ -144,7 +144,10 @@ async def _in_own_thread(function: Callable[[], Any]) -> Any:
         except RuntimeError:  # the loop is closed: nobody waits any more
             pass
 
-    threading.Thread(target=work, name="notary-auth", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="notary-auth", daemon=True).start()
+    except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
+        work()
     return await future
 
 

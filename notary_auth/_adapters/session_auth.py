@@ -119,7 +119,7 @@ class SessionAuth(Adapter):
     async def _reauthorize(self, response: Any, kwargs: dict[str, Any], redirected: Sequence[Any]) -> Any:
         """Replay a request that got a 401, if that helps."""
         for replays in count():
-            can_replay = response.status_code == 401 and await self._rewind(response.request)
+            can_replay = response.status_code == 401 and await self._rewind(response)
             steps = self._account.reauthorize(_received(response, can_replay, replays, redirected))
             signature = await self._perform(steps, response.request, response, kwargs)
             if signature is None:
@@ -131,9 +131,10 @@ class SessionAuth(Adapter):
         request = response.request.copy()
         apply(signature, request)
         started = time.perf_counter()
-        replayed = await settled(response.connection.send(request, **kwargs))
+        connection = self._connection_of(response)
+        replayed = await settled(connection.send(request, **kwargs))
         if getattr(replayed, "lazy", False):  # niquests', where it multiplexes
-            await settled(replayed.connection.gather(replayed))
+            await settled(connection.gather(replayed))
         replayed.elapsed = timedelta(seconds=time.perf_counter() - started)  # as the client's session does it
         replayed.history = [*response.history, response]
         replayed.request = request
@@ -171,8 +172,17 @@ class SessionAuth(Adapter):
         finally:
             await settled(session.close())
 
-    async def _rewind(self, request: Any) -> bool:
-        """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
+    def _connection_of(self, response: Any) -> Any:
+        """The session's adapter that a response came from; None if neither the response nor a session tells."""
+        if hasattr(response, "connection") or self._session is None:
+            return getattr(response, "connection", None)
+        return self._session.get_adapter(response.request.url)
+
+    async def _rewind(self, response: Any) -> bool:
+        """Put a request's body back to where it began. False: it cannot be sent again, or would go out empty."""
+        request = response.request
+        if self._connection_of(response) is None:
+            return False
         if request.body is None or isinstance(request.body, bytes | bytearray | memoryview | str):
             return True
         try:

@@ -28,6 +28,10 @@ async def send_control(
     """
     try:
         response = await _sent(_prepared(request, library), session, library, options or {})
+    except library.HTTPError as error:  # of a session that raises for each status
+        response = error.response
+        if response is None:
+            raise
     except library.exceptions.RetryError as error:
         status = _status_retried(error)
         if status is None:

@@ -21,13 +21,15 @@ class Caller(NamedTuple):
     @property
     def is_gone(self) -> bool:
         """Whether it is certain that this caller does not go on, at least as long as whoever asks waits for it."""
-        if not self.thread.is_alive():
+        is_here = (
+            self.thread is threading.current_thread()
+        )  # as is the main thread in an exit handler, when it ends
+        if not is_here and not self.thread.is_alive():
             return True
         if not hasattr(self.loop, "is_running"):  # a thread; or trio, which ends no loop with a task still in it
             return False
         # A loop that was stopped in this very thread may run again, but not before this code is over.
-        is_stopped_here = self.thread is threading.current_thread() and not self.loop.is_running()
-        return is_stopped_here or bool(self.loop.is_closed())
+        return (is_here and not self.loop.is_running()) or bool(self.loop.is_closed())
 
 
 class Waker(Protocol):
