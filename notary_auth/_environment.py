@@ -10,7 +10,7 @@ from typing import Any
 from .errors import LoginError
 
 USERNAME, PASSWORD, PASSWORD_FILE = "NOTARY_USERNAME", "NOTARY_PASSWORD", "NOTARY_PASSWORD_FILE"
-CLOUD_URL = "NOTARY_CLOUD_URL"
+CLOUD_URL, SERVER_URL = "NOTARY_CLOUD_URL", "NOTARY_SERVER_URL"
 
 
 def from_environment() -> dict[str, Any]:
@@ -19,16 +19,14 @@ def from_environment() -> dict[str, Any]:
     Raises:
         ValueError: saying which variable is missing, or that there are two for the password.
     """
-    username, cloud_url = os.environ.get(USERNAME), os.environ.get(CLOUD_URL)
+    username = os.environ.get(USERNAME)
     if not username:
         raise ValueError(f"{USERNAME} is not set, or empty")
     password = password_of_environment()
     if password is None:
         raise ValueError(f"neither {PASSWORD} nor {PASSWORD_FILE} is set, or they are empty")
-    arguments: dict[str, Any] = {"username": username, "password": password}
-    if cloud_url:
-        arguments["cloud_url"] = cloud_url
-    return arguments
+    urls = {"cloud_url": os.environ.get(CLOUD_URL), "server_url": os.environ.get(SERVER_URL)}
+    return {"username": username, "password": password, **{name: url for name, url in urls.items() if url}}
 
 
 def password_of_environment() -> str | Callable[[], str] | None:

@@ -1,4 +1,4 @@
-"""For tests: the replies to a look-up and a login; and what tells the author of a token store that it is one.
+"""For tests: the replies to discovery and a login; and what tells the author of a token store that it is one.
 
 `login_replies` is for libraries that answer in a client's place (responses, respx and the like). ::
 
@@ -52,7 +52,7 @@ def login_replies(
     server_url: str = "https://eu2-cloud.acronis.com",
     access_token: str = "an-access-token",  # noqa: S107  nobody's secret
 ) -> list[dict[str, Any]]:
-    """What the platform replies to a look-up and to the login after it, for libraries that mock HTTP clients.
+    """What the platform replies to discovery and to the login after it, for libraries that mock HTTP clients.
 
     Args:
         username: the login name that is looked up.

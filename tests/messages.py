@@ -101,6 +101,7 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("a cloud_url with a password", lambda: Account("JohnSmith", "x", cloud_url="https://John:x@cloud.example")),
     ("a cloud_url with an odd port", lambda: Account("JohnSmith", "x", cloud_url="https://cloud.example:0")),
     ("a cloud_url without TLS", lambda: Account("JohnSmith", "x", cloud_url="http://cloud.acronis.com")),
+    ("a server_url without TLS", lambda: Account("JohnSmith", "x", server_url="http://eu2-cloud.acronis.com")),
     ("offline_access as text", lambda: Account("JohnSmith", "x", offline_access="yes")),  # type: ignore[arg-type]
     ("from_account of something else", lambda: notary_auth.requests.NotaryAuth.from_account("JohnSmith")),  # type: ignore[arg-type]
     ("an Account as auth=", lambda: new_account()(None)),

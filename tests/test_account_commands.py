@@ -285,6 +285,21 @@ def test_a_logout_revokes_what_earlier_runs_have_stored(terminal: Terminal) -> N
     assert terminal.notary.count("revoke") == 1
 
 
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_rule_26_a_data_center_that_is_given_is_not_looked_up(terminal: Terminal, by: str) -> None:
+    first = terminal.notary.data_center_urls[0]
+    arguments, variables = (["--server-url", first], {}) if by == "option" else ([], {"NOTARY_SERVER_URL": first})
+    nowhere = {"NOTARY_CLOUD_URL": "http://127.0.0.1:1"}  # which nobody asks
+    ended = terminal.run("check", *arguments, **variables, **nowhere)
+    assert ended.status == 0, ended.out
+    assert f"data center: {first}, as it was given: nothing was looked up" in ended.out
+    assert terminal.run("token", *arguments, **variables, **nowhere).status == 0
+    assert terminal.run("data-center", *arguments, **variables, **nowhere).out == f"{first}\n"
+    assert terminal.notary.count("lookup") == 0
+    ended = terminal.run("token", "--server-url", "eu2-cloud.acronis.com")
+    assert ended.error.startswith("notary-auth: --server-url is not an http or https URL")
+
+
 def test_a_logout_that_fails(terminal: Terminal) -> None:
     terminal.run("token")
     terminal.notary.faults.answer_next(REVOKE, 400, {}, '{"error": "invalid_client"}')

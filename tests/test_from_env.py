@@ -50,6 +50,23 @@ def test_a_password_file_is_read_at_each_login(
     assert client.get(files, auth).status_code == 200
 
 
+def test_rule_26_the_environment_names_the_data_center(
+    client: Client, notary: Sandbox, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "USERNAME": notary.username,
+        "PASSWORD": notary.password,
+        "CLOUD_URL": notary.url,
+        "SERVER_URL": notary.data_center_urls[0],
+    }.items():
+        monkeypatch.setenv(f"NOTARY_{name}", value)
+    auth = client.auth_type.from_env()
+    assert client.get(files, auth).status_code == 200
+    notary.revoke_tokens()
+    assert client.get(files, auth).status_code == 200
+    assert (notary.count("lookup"), notary.count("login")) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("variables", "text"),
     [

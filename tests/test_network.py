@@ -58,7 +58,7 @@ def hosts(secure: Sandbox) -> set[str]:
     return {secure.url.removeprefix("https://"), secure.data_center_urls[0].removeprefix("https://")}
 
 
-@pytest.mark.parametrize("block", blocks(PAGES["network"]), ids=["requests", "httpx"])
+@pytest.mark.parametrize("block", blocks(PAGES["network"])[:2], ids=["requests", "httpx"])
 def test_a_login_goes_through_the_proxy_and_trusts_the_ca(
     block: str, secure: Sandbox, proxy: BadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +68,15 @@ def test_a_login_goes_through_the_proxy_and_trusts_the_ca(
     run_block(block, secure, monkeypatch)
     assert [call.kind for call in secure.calls] == ["lookup", "login", "request"]
     assert set(proxy.paths) == hosts(secure)
+
+
+def test_a_data_center_that_is_given_needs_no_cloud(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = blocks(PAGES["network"])[2].replace("https://eu2-cloud.acronis.com", notary.data_center_urls[0])
+    auth = run_block(block, notary, monkeypatch)["auth"]
+    assert requests.get(f"{notary.api_url}/stored-files", auth=auth, timeout=9).status_code == 200
+    assert [(call.host, call.kind) for call in notary.calls] == [
+        ("data center 1", "login"), ("data center 1", "request"),
+    ]  # fmt: skip
 
 
 def test_the_environments_proxy_and_ca_are_used_without_code(

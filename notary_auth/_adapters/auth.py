@@ -33,6 +33,7 @@ class Adapter:
         username: the account's login name.
         password: the password; or a callable returning it, asked at each login, whose result is not kept.
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        server_url: the data center's URL, in the same form, where it is known: nothing is looked up then.
         totp: a callable returning the current TOTP code (RFC 6238), asked at each login with the password.
         store: a token store (`notary_auth.stores`), to share logins with other processes.
         offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to use it in place of the
@@ -54,13 +55,20 @@ class Adapter:
         password: str | Callable[[], str],
         *,
         cloud_url: str = CLOUD_URL,
+        server_url: str | None = None,
         totp: Callable[[], str] | None = None,
         store: TokenStore | None = None,
         offline_access: bool = False,
     ) -> None:
         try:
             account = Account(
-                username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
+                username,
+                password,
+                cloud_url=cloud_url,
+                server_url=server_url,
+                totp=totp,
+                store=store,
+                offline_access=offline_access,
             )
         except NotaryAuthError as error:
             raise self._to_client_error(error) from None
@@ -87,7 +95,8 @@ class Adapter:
         """An adapter with its credentials from the environment, for containers and scripts.
 
         ``NOTARY_USERNAME``; ``NOTARY_PASSWORD``, or ``NOTARY_PASSWORD_FILE``, the path of a file that each login
-        reads; and ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own.
+        reads; ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own; ``NOTARY_SERVER_URL`` for the data center,
+        where it is known.
 
         Args:
             options: arguments of the class, such as `totp` and `store`; they go before the environment's.

@@ -43,6 +43,7 @@ class SessionAuth(Adapter):
         username: the account's login name.
         password: the password; or a callable returning it, asked at each login, whose result is not kept.
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        server_url: the data center's URL, in the same form, where it is known: nothing is looked up then.
         totp: a callable returning the current TOTP code (RFC 6238), asked at each login with the password.
         store: a token store (`notary_auth.stores`), to share logins with other processes.
         offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to use it in place of the
@@ -68,13 +69,20 @@ class SessionAuth(Adapter):
         password: str | Callable[[], str],
         *,
         cloud_url: str = CLOUD_URL,
+        server_url: str | None = None,
         totp: Callable[[], str] | None = None,
         store: TokenStore | None = None,
         offline_access: bool = False,
         session: Any = None,
     ) -> None:
         super().__init__(
-            username, password, cloud_url=cloud_url, totp=totp, store=store, offline_access=offline_access
+            username,
+            password,
+            cloud_url=cloud_url,
+            server_url=server_url,
+            totp=totp,
+            store=store,
+            offline_access=offline_access,
         )
         self._session = self._checked(session)
 

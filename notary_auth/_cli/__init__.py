@@ -15,7 +15,8 @@ from notary_auth._version import __version__
 
 EPILOG = """\
 credentials:
-  The user from --user or NOTARY_USERNAME, the cloud from --cloud-url or NOTARY_CLOUD_URL. The password from
+  The user from --user or NOTARY_USERNAME, the cloud from --cloud-url or NOTARY_CLOUD_URL, the data
+  center, where it is known, from --server-url or NOTARY_SERVER_URL. The password from
   NOTARY_PASSWORD, the file that NOTARY_PASSWORD_FILE names, the keyring if that is installed (service
   "notary-auth", for another cloud "notary-auth@HOST"), or a prompt; never from an argument, which all users
   of a machine can read.
@@ -66,6 +67,9 @@ def _account_options() -> argparse.ArgumentParser:
     account = argparse.ArgumentParser(add_help=False)
     account.add_argument("-u", "--user", metavar="NAME", help="the login name (default: NOTARY_USERNAME)")
     account.add_argument("--cloud-url", metavar="URL", help="another cloud than Acronis' own (NOTARY_CLOUD_URL)")
+    account.add_argument(
+        "--server-url", metavar="URL", help="the data center, where it is known (NOTARY_SERVER_URL)"
+    )
     account.add_argument("--no-store", action="store_true", help="keep and use no tokens of earlier runs")
     account.add_argument(
         "--offline-access", action="store_true", help="ask for a refresh token, so that a code is asked for once"

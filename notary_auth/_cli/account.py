@@ -146,12 +146,17 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
             username,
             _password_source(username, cloud_url) if with_password else _no_password,
             cloud_url=cloud_url,
+            server_url=options.server_url or os.environ.get(environment.SERVER_URL) or None,
             store=users_store() if with_password and not options.no_store else None,
             offline_access=options.offline_access,
         )
     except ValueError as error:
-        given = "--cloud-url" if options.cloud_url else environment.CLOUD_URL
-        raise Unusable(str(error).replace("cloud_url", given, 1)) from None
+        names = {
+            "cloud_url": "--cloud-url" if options.cloud_url else environment.CLOUD_URL,
+            "server_url": "--server-url" if options.server_url else environment.SERVER_URL,
+        }
+        argument, _, rest = str(error).partition(" ")
+        raise Unusable(f"{names.get(argument, argument)} {rest}") from None
 
 
 def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str]:

@@ -18,7 +18,7 @@ import requests
 from notary_auth import errors
 from notary_auth._adapters.drivers import finish
 from notary_auth._adapters.session_control import TIMEOUT
-from notary_auth._core.account import discover, seconds_left
+from notary_auth._core.account import arguments_of, discover, seconds_left
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth
 
@@ -109,8 +109,13 @@ def _steps(auth: NotaryAuth) -> Iterator[Step]:
         yield Step(name, True, said)
 
 
+def _first_url(progress: _Progress) -> str:
+    """Where the first request goes: to the cloud, unless the data center was given."""
+    return progress.auth.account.server_url or progress.auth.account.cloud_url
+
+
 def _resolve(progress: _Progress) -> str:
-    url = progress.auth.account.cloud_url
+    url = _first_url(progress)
     parts = urlsplit(url)
     if requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
         return "left to the proxy of the environment"
@@ -125,10 +130,11 @@ def _resolve(progress: _Progress) -> str:
 
 
 def _connect(progress: _Progress) -> str:
-    url = progress.auth.account.cloud_url
+    url = _first_url(progress)
     with requests.Session() as session:
         started = time.monotonic()
-        session.head(f"{url}{LOOKUP_PATH}", timeout=TIMEOUT, allow_redirects=False)
+        path = LOOKUP_PATH if url == progress.auth.account.cloud_url else ""
+        session.head(f"{url}{path}", timeout=TIMEOUT, allow_redirects=False)
         took = time.monotonic() - started
     secured = "with TLS" if url.startswith("https") else "without TLS, on this machine"
     return f"{url} answers {secured} ({took * 1000:.0f} ms)"
@@ -136,7 +142,8 @@ def _connect(progress: _Progress) -> str:
 
 def _discover(progress: _Progress) -> str:
     finish(progress.auth._perform(discover(progress.auth.account)))
-    return str(progress.auth.account.server_url)
+    how = ", as it was given: nothing was looked up" if arguments_of(progress.auth.account)["server_url"] else ""
+    return f"{progress.auth.account.server_url}{how}"
 
 
 def _log_in(progress: _Progress) -> str:

@@ -187,7 +187,7 @@ class Demo:
         self._sandbox.clear()
         statuses = client.crowd("/stored-files", CROWD)
         self.expect(f"{CROWD} concurrent requests of a newcomer are answered", statuses, [200] * CROWD)
-        self.expect("one look-up served them", self._sandbox.count("lookup"), 1)
+        self.expect("one discovery served them", self._sandbox.count("lookup"), 1)
         self.expect("one login served them", self._sandbox.count("login"), 1)
 
     def _show_calls(self, title: str) -> None:

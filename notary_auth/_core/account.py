@@ -5,7 +5,7 @@ A request's whole way, as an adapter takes it:
 1. `cached_signature`: if the URL is the account's and there is a fresh token, here is the signature. No steps, no
    lock.
 2. `sign`: else the URL decides. One that is neither the cloud's nor a data center's of this account is sent
-   unsigned. If the data center is not known yet, a look-up tells (`data_center`); a request to another host is no
+   unsigned. If the data center is not known yet, discovery tells (`data_center`); a request to another host is no
    reason to log in. For the account's own, there has to be a good token (`token_cache`): one caller gets it
    (`login`), all others wait (`single_flight`). A request that is addressed to the cloud goes to the data center.
 3. `reauthorize`: after a 401, and after each replay. The table in `unauthorized` tells whether the token is
@@ -28,7 +28,7 @@ from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
-from .credentials import check_cloud_url, check_credentials, check_store
+from .credentials import check_credentials, check_store, check_url
 from .data_center import DataCenter
 from .login import TokenSource
 from .refusals import FailedAttempts, Refusals
@@ -61,6 +61,7 @@ class Account:
         password: the password; or a callable returning it, asked at each login, whose result is not kept.
             Under an event loop the callable runs in a worker thread.
         cloud_url: the cloud's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+        server_url: the data center's URL, in the same form, where it is known: nothing is looked up then.
         totp: a callable returning the current TOTP code (RFC 6238) as a string, asked at each login with the
             password, for an account with two-factor authentication.
         store: a token store (`notary_auth.stores`), to share logins with other processes; None: nothing is shared.
@@ -70,8 +71,9 @@ class Account:
     Raises:
         TypeError: an argument is of the wrong type.
         ModuleNotFoundError: there is a store, and the extra ``stores`` is not installed.
-        ValueError: `username` or `password` is empty or cannot be UTF-8, or `cloud_url` is not such a URL.
-        InsecureUrl: `cloud_url` is plain http to another machine.
+        ValueError: `username` or `password` is empty or cannot be UTF-8, or `cloud_url` or `server_url` is not
+            such a URL.
+        InsecureUrl: one of these is plain http to another machine.
     """
 
     @hides_arguments
@@ -81,20 +83,23 @@ class Account:
         password: str | Callable[[], str],
         *,
         cloud_url: str = CLOUD_URL,
+        server_url: str | None = None,
         totp: Callable[[], str] | None = None,
         store: TokenStore | None = None,
         offline_access: bool = False,
     ) -> None:
         self._credentials = check_credentials(username, password, totp, offline_access)
-        cloud = check_cloud_url(cloud_url)
+        cloud = check_url("cloud_url", cloud_url)
+        given = None if server_url is None else check_url("server_url", server_url)
         self._cloud_prefix = f"{cloud}/"
         self._now = clock
         self._lock = StateLock()
-        self._data_center = DataCenter(cloud, username, self._lock)
+        self._data_center = DataCenter(cloud, username, self._lock, given)
         self._refusals = Refusals()
         self._failed_attempts = FailedAttempts()
         self._policy = UnauthorizedPolicy()
-        self._shared_tokens = SharedTokens(check_store(store), username, str(cloud))
+        place = str(cloud) if given is None else f"{cloud} {given}"
+        self._shared_tokens = SharedTokens(check_store(store), username, place)
         self._single_flight = SingleFlight(self._lock, self._now, self._data_center.to_error)
         self._cache = TokenCache(username, self._lock, self._now, self._single_flight)
         self._source = TokenSource(
@@ -144,7 +149,9 @@ class Account:
         return partial(type(self), **arguments_of(self)), ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r})"
+        given = self._data_center.given
+        server_url = "" if given is None else f", server_url={str(given)!r}"
+        return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r}{server_url})"
 
     def __call__(self, request: object) -> NoReturn:
         """Refuse a client that takes an account for an auth object."""
@@ -274,6 +281,7 @@ def arguments_of(account: Account) -> dict[str, Any]:
         **credentials._asdict(),
         "password": password.value if isinstance(password, Secret) else password,
         "cloud_url": account.cloud_url,
+        "server_url": None if account._data_center.given is None else str(account._data_center.given),
         "store": account._shared_tokens.store,
     }
 

@@ -100,20 +100,20 @@ def _check_text(name: str, value: object, wanted: str = "a string") -> None:
         raise ValueError(f"{name} {flaw}")
 
 
-def check_cloud_url(cloud_url: object) -> Origin:
-    """The cloud's origin.
+def check_url(name: str, url: object) -> Origin:
+    """The origin of the cloud or of a data center; `name` is the argument's.
 
     Raises:
         TypeError, ValueError, InsecureUrl: as for `Account`.
     """
-    if not isinstance(cloud_url, str):
-        raise TypeError(f"cloud_url must be a string, not {type(cloud_url).__name__}")
+    if not isinstance(url, str):
+        raise TypeError(f"{name} must be a string, not {type(url).__name__}")
     try:
-        origin = Origin.of_base_url(cloud_url)
+        origin = Origin.of_base_url(url)
     except ValueError as error:
-        raise ValueError(f"cloud_url {error}") from None
+        raise ValueError(f"{name} {error}") from None
     if not origin.is_secure:
-        raise InsecureUrl(f"cloud_url must be https: {origin} would get the password in clear", url=str(origin))
+        raise InsecureUrl(f"{name} must be https: {origin} would get the password in clear", url=str(origin))
     return origin
 
 

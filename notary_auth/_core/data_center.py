@@ -1,4 +1,4 @@
-"""Which origins are the account's, and the look-up that tells (discovery)."""
+"""Which origins are the account's, and discovery: the request that finds the data center."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .steps import Steps
 
 MAX_WARNED_ORIGINS = 1000  # remembered, so that a crawler's memory does not grow without end
 
-OLDEST_LOOKUP = 600.0  # seconds between a look-up and the login at the data center that it named
+OLDEST_LOOKUP = 600.0  # seconds between discovery and the login at the data center that it named
 
 log = logging.getLogger("notary_auth")
 
@@ -24,20 +24,22 @@ class DataCenter:
     """The data center that holds the account, as far as it is known, and the origins that are the account's.
 
     Args:
-        cloud: where the look-up is sent.
+        cloud: where discovery asks.
+        given: the data center, where the user names it: nothing is looked up then (rule 26).
     """
 
-    def __init__(self, cloud: Origin, username: str, lock: StateLock) -> None:
+    def __init__(self, cloud: Origin, username: str, lock: StateLock, given: Origin | None = None) -> None:
         self.cloud = cloud
+        self.given = given
         self.lookup_url = f"{cloud}{protocol.LOOKUP_PATH}"
         self._username = username
         self._lock = lock
         # Those the account has left stay, also when all is forgotten: requests to them may be under way.
-        self._own_origins = frozenset({cloud})
+        self._own_origins = frozenset({cloud} if given is None else {cloud, given})
         self.forget()
 
     def forget(self) -> None:
-        self.current: Origin | None = None
+        self.current: Origin | None = self.given
         self.is_lookup_due = True  # before the next login
         self._lookup_date: float | None = None  # seconds since the epoch by the platform's clock
         self._warned: set[Origin | None] = set()
@@ -47,7 +49,7 @@ class DataCenter:
         return origin in self._own_origins
 
     def is_signed(self, url: str) -> bool:
-        """Whether requests to this URL get the account's token. The cloud's look-up is left alone."""
+        """Whether requests to this URL get the account's token. Discovery's own endpoint is left alone."""
         origin = Origin.of(url)
         if origin != self.cloud or origin == self.current:
             return self.owns(origin)
@@ -60,11 +62,13 @@ class DataCenter:
         self._own_origins |= {origin}
 
     def discover(self, attempts: int = control.MAX_ATTEMPTS) -> Steps[Origin]:
-        """Look up which data center holds the account.
+        """Find the data center that holds the account.
 
         Raises:
             DiscoveryError: the response does not tell.
         """
+        if self.given is not None:
+            return self.given
         request = protocol.lookup_request(self.cloud, self._username)
         response, _ = yield from control.send(request, attempts)
         found = protocol.read_lookup(response, self.cloud, self._username)
@@ -77,7 +81,7 @@ class DataCenter:
         return found
 
     def is_from_cache(self, response: ControlResponse) -> bool:
-        """Whether a cache must have answered the latest look-up: `response`, to the login after it, is much newer.
+        """Whether a cache must have answered the latest discovery: `response`, to the login after it, is newer.
 
         A cache that minds ``Cache-Control: no-store`` does not answer it.
         """

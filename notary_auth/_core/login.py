@@ -2,7 +2,7 @@
 
 The order: another process's token, if there is a store and a good one in it; the refresh token, if there is one;
 the password. The data center is looked up first if it is not known, or if the last login there failed: the
-account may have moved. That a look-up is due is noted before a password is sent, and only a success takes it
+account may have moved. That a discovery is due is noted before a password is sent, and only a success takes it
 back.
 """
 
@@ -207,7 +207,7 @@ class TokenSource(NamedTuple):
             needs_code = error.error == "totp_required" and self.credentials.totp is None
             if not isinstance(error, CredentialsRefused) and not needs_code:
                 raise
-            # Remember it now: if the next look-up fails, this password still must not be sent here again.
+            # Remember it now: if the next discovery fails, this password still must not be sent here again.
             refusal = Refusal.of(password, data_center, self._explained(error, response), self.now())
             self._remember(refusal)
             return refusal

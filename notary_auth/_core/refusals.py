@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 class Refusal(NamedTuple):
     """A password that a data center refused, of which only a salted digest is kept, and the platform's message.
 
-    It is final once a look-up has named the same data center again: the account may have moved.
+    It is final once discovery has named the same data center again: the account may have moved.
     """
 
     data_center: Origin
@@ -79,7 +79,7 @@ class Refusals:
 
 
 class FailedAttempts:
-    """Attempts in a row, look-ups or logins, that got an answer and led to no token, whatever the reason.
+    """Attempts in a row, discoveries or logins, that got an answer and led to no token, whatever the reason.
 
     After `MAX_FAILURES`, the latest error is raised at once for a pause, and only then is there another attempt.
     """

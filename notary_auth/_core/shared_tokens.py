@@ -43,10 +43,10 @@ log = logging.getLogger("notary_auth")
 class SharedTokens:
     """An account's place in a store, or in none."""
 
-    def __init__(self, store: TokenStore | None, username: str, cloud_url: str) -> None:
+    def __init__(self, store: TokenStore | None, username: str, place: str) -> None:
         self.store = store
         self._username = username
-        self._cloud_url = cloud_url
+        self._place = place  # the URL of the cloud, and of the data center where the user names it
         self._seal: Seal | None = None  # of the latest transaction
 
     def begin(self, password: Secret) -> Steps[StoreTransaction]:
@@ -74,12 +74,12 @@ class SharedTokens:
 
     def _seal_of(self, password: Secret) -> Seal:
         """The seal for a password. scrypt runs once for it in a process, however many objects there are."""
-        key = digest(Secret("\0".join((self._cloud_url, self._username, password.value))), _SEALS_SALT)
+        key = digest(Secret("\0".join((self._place, self._username, password.value))), _SEALS_SALT)
         seal = _seals.get(key)
         if seal is None:
             from .seal import Seal  # only where there is a store
 
-            seal = _seals[key] = Seal(self._username, password, self._cloud_url)
+            seal = _seals[key] = Seal(self._username, password, self._place)
             for oldest in list(_seals)[:-MAX_SEALS]:
                 _seals.pop(oldest, None)
         self._seal = seal

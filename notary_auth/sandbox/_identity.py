@@ -1,4 +1,4 @@
-"""The platform's accounts: look-up, login, refresh, revocation, and whose token a request carries."""
+"""The platform's accounts: discovery, login, refresh, revocation, and whose token a request carries."""
 
 from __future__ import annotations
 
