@@ -7,12 +7,15 @@ Nor is it in a tuple or dictionary there, unless it hides by itself: these are u
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote_plus
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+Self = TypeVar("Self", bound="Authorization")
 
 
 class Secret:
@@ -70,42 +73,62 @@ class Document:
         return "<Document>"
 
 
-class Bearer(str):
-    """The value of an ``Authorization`` header. Its token stays out of reprs and pickles.
+class Authorization(str):
+    """The value of an ``Authorization`` header. What is behind its scheme stays out of reprs and pickles.
 
     Responses are pickled with their requests, and these with their headers. httpx keeps headers as bytes, which
     it has from `encode`.
     """
 
     _encoded: bytes
+    _shown: str
 
-    def __new__(cls, access_token: str) -> Bearer:
-        self = super().__new__(cls, f"Bearer {access_token}")
-        self._encoded = _BearerBytes(str.encode(self, "ascii"))
+    def __new__(cls: type[Self], scheme: str, credentials: str) -> Self:
+        self = super().__new__(cls, f"{scheme} {credentials}")
+        self._shown = f"{scheme} ***"
+        self._encoded = _AuthorizationBytes(str.encode(self, "ascii"))
         return self
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         return self._encoded  # all encodings of headers agree on ASCII
 
     def __repr__(self) -> str:
-        return "'Bearer ***'"
+        return repr(self._shown)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return str, ("Bearer ***",)
+        return str, (self._shown,)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Bearer:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Authorization:
         return self
 
 
-class _BearerBytes(bytes):
+class _AuthorizationBytes(bytes):
     def __repr__(self) -> str:
-        return "b'Bearer ***'"
+        return repr(self._shown())
+
+    def _shown(self) -> bytes:
+        return self.partition(b" ")[0] + b" ***"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return bytes, (b"Bearer ***",)
+        return bytes, (self._shown(),)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _BearerBytes:
+    def __deepcopy__(self, memo: dict[int, Any]) -> _AuthorizationBytes:
         return self
+
+
+class Bearer(Authorization):
+    """RFC 6750, section 2.1."""
+
+    def __new__(cls, access_token: str) -> Bearer:
+        return super().__new__(cls, "Bearer", access_token)
+
+
+class Basic(Authorization):
+    """RFC 6749, section 2.3.1: both parts are form-encoded first, so that a colon or an umlaut is no trouble."""
+
+    def __new__(cls, name: str, secret: Secret) -> Basic:
+        both = f"{quote_plus(name)}:{quote_plus(secret.value)}"
+        return super().__new__(cls, "Basic", b64encode(both.encode("ascii")).decode("ascii"))
 
 
 def strip_tracebacks(error: BaseException) -> None:

@@ -17,13 +17,13 @@ from requests.auth import AuthBase
 
 from ._core.account import CLOUD_URL
 from ._environment import CLOUD_URL as CLOUD_URL_VARIABLE
-from ._environment import PASSWORD, PASSWORD_FILE, SERVER_URL, USERNAME, password_of_environment
+from ._environment import PASSWORD, PASSWORD_FILE, SERVER_URL, USERNAME, secret_of_environment
 from .requests import NotaryAuth
 from .stores import users_store
 
 
 class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
-    """User and password from ``-a``, the environment or a prompt; the URLs from ``NOTARY_CLOUD_URL``, ``…_SERVER_URL``."""
+    """User and password from ``-a``, the environment or a prompt; the URLs from the environment."""
 
     name = "Acronis Notary"
     auth_type = "notary"
@@ -53,7 +53,7 @@ class NotaryAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
         try:
             return NotaryAuth(
                 username,
-                password or password_of_environment() or _Prompt(username),
+                password or secret_of_environment() or _Prompt(username),
                 cloud_url=os.environ.get(CLOUD_URL_VARIABLE) or CLOUD_URL,
                 server_url=os.environ.get(SERVER_URL) or None,
                 store=store,

@@ -13,6 +13,7 @@ answered with, reply by reply.
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import subprocess
@@ -92,7 +93,7 @@ from notary_auth._core.steps import Step as CoreStep
 from notary_auth._core.token import NO_TOKEN, REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
 from notary_auth._core.token_cache import AHEAD, FULL, STORE_LOCK_TIMEOUT, Effort, TokenCache
 from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, State, UnauthorizedPolicy
-from notary_auth._secrets import Bearer, Document, Secret, strip_tracebacks
+from notary_auth._secrets import Bearer, Document, Secret, SecretBytes, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
 from notary_auth._wire.messages import BODY_LIMIT, ControlBody, ControlRequest, ControlResponse
 from notary_auth._wire.origin import MAX_BASE_URL, Origin
@@ -155,6 +156,19 @@ def new_account(**arguments: Any) -> Account:
     return account
 
 
+def new_client(**arguments: Any) -> Account:
+    """An API client's account, on a clock that the test moves."""
+    defaults = {"client_id": "client-1", "client_secret": "geheim: & 9€", "server_url": HOME}
+    account = Account.for_client(**{**defaults, **arguments})
+    set_clock(account, Clock())
+    return account
+
+
+def basic_of(request: ControlRequest) -> str:
+    """What stands in a request's Basic credentials, decoded."""
+    return base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode()
+
+
 def clock_of(account: Account) -> Clock:
     found_clock = account._now
     assert isinstance(found_clock, Clock)
@@ -163,7 +177,7 @@ def clock_of(account: Account) -> Clock:
 
 def reply(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> ControlResponse:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return ControlResponse(status, dict(headers or {}), body)
+    return ControlResponse(status, dict(headers or {}), SecretBytes(body))  # as `ControlBody` has it
 
 
 def found(server_url: object = HOME) -> ControlResponse:

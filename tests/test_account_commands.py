@@ -204,7 +204,7 @@ def test_a_refused_password(terminal: Terminal) -> None:
             "no password: set NOTARY_PASSWORD or NOTARY_PASSWORD_FILE, keep it with `keyring set notary-auth@",
         ),
         ({"NOTARY_PASSWORD_FILE": "x"}, "both NOTARY_PASSWORD and NOTARY_PASSWORD_FILE are set"),
-        ({"NOTARY_CLOUD_URL": "cloud"}, "NOTARY_CLOUD_URL is not an http or https URL"),
+        ({"NOTARY_CLOUD_URL": "cloud"}, "NOTARY_CLOUD_URL must be an https URL of a host"),
         ({"NOTARY_CLOUD_URL": "http://cloud.example"}, "NOTARY_CLOUD_URL must be https"),
     ],
 )
@@ -297,7 +297,7 @@ def test_rule_26_a_data_center_that_is_given_is_not_looked_up(terminal: Terminal
     assert terminal.run("data-center", *arguments, **variables, **nowhere).out == f"{first}\n"
     assert terminal.notary.count("lookup") == 0
     ended = terminal.run("token", "--server-url", "eu2-cloud.acronis.com")
-    assert ended.error.startswith("notary-auth: --server-url is not an http or https URL")
+    assert ended.error.startswith("notary-auth: --server-url must be an https URL of a host")
 
 
 def test_a_logout_that_fails(terminal: Terminal) -> None:

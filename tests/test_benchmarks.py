@@ -12,7 +12,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks import guard, plots, record, stream
 
-from .pages import README, ROOT
+from .pages import ROOT
 
 MEASURED = ROOT / "docs" / "measured"
 CASES: dict[str, Any] = json.loads((MEASURED / record.RECORD).read_text(encoding="utf-8"))["cases"]
@@ -46,13 +46,6 @@ def signature(package: str) -> float:
     """Microseconds, at the least, on requests."""
     rows = CASES["signing"]["tables"][0]["rows"]
     return float(next(row[1] for row in rows if row[0] == package))
-
-
-def test_the_readme_quotes_two_figures_of_the_record() -> None:
-    paragraph = README.partition("**Costs next to nothing.**")[2].partition("\n\n")[0]
-    quoted = re.findall(r"([\d.]+) µs", paragraph)
-    others = min(signature(row[0]) for row in CASES["signing"]["tables"][0]["rows"] if is_of_another(row[0]))
-    assert [float(figure) for figure in quoted] == [signature("notary-auth"), others]
 
 
 def is_of_another(package: str) -> bool:

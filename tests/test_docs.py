@@ -136,7 +136,7 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
 
 
 def test_every_block_is_run() -> None:
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11
 
 
 def test_a_store_of_files(notary: Sandbox, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -171,6 +171,16 @@ def test_a_code_is_asked_for_once(notary: Sandbox, monkeypatch: pytest.MonkeyPat
         assert get(notary, auth) == 200
     assert asked == ["Code: "]
     assert notary.count("refresh") >= 1
+
+
+def test_an_api_client(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = block_with("for_client(").replace("https://eu2-cloud.acronis.com", notary.data_center_urls[0])
+    notary.add_client("4d2e…", "a-secret")
+    auth = run_block(code.replace("server_url=", f"cloud_url={notary.url!r}, server_url="), notary, monkeypatch)[
+        "auth"
+    ]
+    assert get(notary, auth) == 200
+    assert notary.count("lookup") == 0
 
 
 def test_a_code_for_each_login(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

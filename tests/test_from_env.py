@@ -78,7 +78,10 @@ def test_rule_26_the_environment_names_the_data_center(
             {"NOTARY_USERNAME": "x", "NOTARY_PASSWORD": "geheim", "NOTARY_PASSWORD_FILE": "/y"},
             "both NOTARY_PASSWORD and NOTARY_PASSWORD_FILE are set",
         ),
-        ({"NOTARY_USERNAME": "x", "NOTARY_PASSWORD": "geheim", "NOTARY_CLOUD_URL": "x"}, "cloud_url is not"),
+        (
+            {"NOTARY_USERNAME": "x", "NOTARY_PASSWORD": "geheim", "NOTARY_CLOUD_URL": "x"},
+            "cloud_url must be an https URL",
+        ),
     ],
 )
 def test_what_is_missing_is_said(variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,9 @@ def test_a_request_that_goes_out_unsigned_is_warned_of(http: Http) -> None:
     port = http.notary.url.rpartition(":")[2]
     done = http.http("-A", "notary", "-a", "JohnSmith", f":{port}/api/notary/v2/stored-files")
     assert done.returncode == 4
-    assert f"requests to http://localhost:{port} are sent unsigned: it is neither {http.notary.url}" in done.stderr
+    assert (
+        f"requests to http://localhost:{port} are sent unsigned: that is neither {http.notary.url}" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["--chunked"]], ids=["whole", "chunked"])

@@ -170,10 +170,10 @@ def test_dependabot_looks_after_actions_tools_and_bounds() -> None:
     assert looked_after == {("github-actions", "/"), ("pip", "/"), ("pip", "/.github")}
 
 
-ADAPTER = {"account", "from_account", "from_env"}
+ADAPTER = {"account", "for_client", "from_account", "from_env"}
 PUBLIC = {
     "notary_auth.Account": {
-        *("username", "cloud_url", "server_url", "base_url", "forget"),
+        *("for_client", "username", "cloud_url", "server_url", "base_url", "forget"),
         *("cached_signature", "cached_signature_at", "sign", "reauthorize", "log_out"),
     },
     "notary_auth.requests.NotaryAuth": {*ADAPTER, "logout"},

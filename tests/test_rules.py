@@ -10,7 +10,7 @@ import pytest
 from . import rules_page
 from .rules_page import ROOT
 
-NUMBERS = [*map(str, range(1, 27)), *"abcde"]
+NUMBERS = [*map(str, range(1, 28)), *"abcde"]
 FOLDERS = ("notary_auth", "tests", "docs", "fuzz", "benchmarks", "examples")
 FILES = [
     path

@@ -60,7 +60,8 @@ def test_a_login_hands_out_a_token_for_two_hours(notary: Sandbox) -> None:
     [
         ({"password": "wrong"}, 401, "access_denied"),
         ({"username": "nobody"}, 401, "access_denied"),
-        ({"grant_type": "client_credentials"}, 400, "invalid_request"),
+        ({"grant_type": "authorization_code"}, 400, "invalid_request"),
+        ({"grant_type": "client_credentials"}, 401, "invalid_client"),
         ({"password": ""}, 400, "invalid_request"),
     ],
 )

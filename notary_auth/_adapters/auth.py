@@ -7,10 +7,9 @@ client's way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-from notary_auth._core.account import CLOUD_URL, Account, arguments_of
+from notary_auth._core.account import CLOUD_URL, Account, rebuilding
 from notary_auth._core.steps import Steps
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
@@ -91,23 +90,54 @@ class Adapter:
         return self
 
     @classmethod
+    @hides_arguments
+    def for_client(
+        cls: type[Self],
+        client_id: str,
+        client_secret: str | Callable[[], str],
+        *,
+        server_url: str,
+        cloud_url: str = CLOUD_URL,
+        store: TokenStore | None = None,
+        **options: Any,
+    ) -> Self:
+        """An adapter for an API client of the platform's (RFC 6749, section 4.4), in place of a user.
+
+        Args:
+            client_id, client_secret, server_url, cloud_url, store: as for `notary_auth.Account.for_client`.
+            options: as for `from_account`.
+
+        Raises:
+            TypeError, ValueError, InsecureUrl: as for `notary_auth.Account.for_client`.
+        """
+        try:
+            account = Account.for_client(
+                client_id, client_secret, server_url=server_url, cloud_url=cloud_url, store=store
+            )
+        except NotaryAuthError as error:
+            raise cls._to_client_error(error) from None
+        return cls.from_account(account, **options)
+
+    @classmethod
     def from_env(cls: type[Self], **options: Any) -> Self:
         """An adapter with its credentials from the environment, for containers and scripts.
 
         ``NOTARY_USERNAME``; ``NOTARY_PASSWORD``, or ``NOTARY_PASSWORD_FILE``, the path of a file that each login
         reads; ``NOTARY_CLOUD_URL`` for another cloud than Acronis' own; ``NOTARY_SERVER_URL`` for the data center,
-        where it is known.
+        where it is known. Or an API client's ``NOTARY_CLIENT_ID``, ``NOTARY_CLIENT_SECRET`` or
+        ``NOTARY_CLIENT_SECRET_FILE``, and ``NOTARY_SERVER_URL``.
 
         Args:
-            options: arguments of the class, such as `totp` and `store`; they go before the environment's.
+            options: arguments of the class or of `for_client`, such as `store`; they go before the environment's.
 
         Raises:
-            ValueError: a variable is missing, or empty, or there are two for the password. Says which.
+            ValueError: a variable is missing, or empty, or two exclude each other. Says which.
             TypeError, InsecureUrl: as for the class.
         """
         from notary_auth._environment import from_environment
 
-        return cls(**{**from_environment(), **options})
+        arguments = {**from_environment(), **options}
+        return cls.for_client(**arguments) if "client_id" in arguments else cls(**arguments)
 
     @property
     def account(self) -> Account:
@@ -115,7 +145,7 @@ class Adapter:
         return self._account
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **arguments_of(self._account)), ()
+        return rebuilding(type(self), self._account), ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._account.username!r}, cloud_url={self._account.cloud_url!r})"
@@ -131,10 +161,11 @@ class Adapter:
         """The same where `do` returns nothing that has to be awaited."""
         return finish(self._arun(steps, do, request))
 
-    def _to_client_error(self, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:
+    @classmethod
+    def _to_client_error(cls, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:
         """The same error as one that is the client's as well (rule 22)."""
         error.__traceback__ = None  # it becomes the context of the new one, and credentials are in its frames
-        own = error.as_type(self._errors.get(type(error), type(error)))
+        own = error.as_type(cls._errors.get(type(error), type(error)))
         own.request = request  # type: ignore[attr-defined]  # an attribute of all clients' errors
         return own
 

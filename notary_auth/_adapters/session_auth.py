@@ -13,12 +13,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from itertools import count, takewhile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from notary_auth._core.account import CLOUD_URL, Account, arguments_of, has_tokens
+from notary_auth._core.account import CLOUD_URL, Account, has_tokens, rebuilding
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Step, Steps
 from notary_auth._secrets import hides_arguments
 from notary_auth._wire.messages import ControlRequest, ControlResponse
@@ -111,7 +110,7 @@ class SessionAuth(Adapter):
         return session
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **arguments_of(self._account), session=self._session), ()
+        return rebuilding(type(self), self._account, session=self._session), ()
 
     def _check_request(self, request: Any) -> None:
         if not isinstance(request, self._request_type):

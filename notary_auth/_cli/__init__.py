@@ -19,7 +19,8 @@ credentials:
   center, where it is known, from --server-url or NOTARY_SERVER_URL. The password from
   NOTARY_PASSWORD, the file that NOTARY_PASSWORD_FILE names, the keyring if that is installed (service
   "notary-auth", for another cloud "notary-auth@HOST"), or a prompt; never from an argument, which all users
-  of a machine can read.
+  of a machine can read. Or an API client's, from NOTARY_CLIENT_ID, NOTARY_CLIENT_SECRET or
+  NOTARY_CLIENT_SECRET_FILE, and NOTARY_SERVER_URL.
 
 exit status:
   0 all well                     4 a TOTP code is needed, or was refused

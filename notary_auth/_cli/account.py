@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from math import inf
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from notary_auth import _environment as environment
 from notary_auth import errors
 from notary_auth._adapters.drivers import finish
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
+from notary_auth._core.refusals import HOW_TO_TRY_AT_ONCE
 from notary_auth._wire.origin import Origin
 from notary_auth._wire.protocol import PASS_TOTP
 from notary_auth.requests import NotaryAuth
@@ -68,7 +69,7 @@ ENDINGS = (
     Ending(
         requests.exceptions.SSLError,
         7,
-        "Look at the clock, and at REQUESTS_CA_BUNDLE if a proxy opens the traffic.",
+        "If a proxy opens TLS, REQUESTS_CA_BUNDLE has to name a file with its CA.",
         "no TLS with {}, or its certificate is not trusted: look at the clock, and at REQUESTS_CA_BUNDLE",
     ),
     Ending(requests.exceptions.Timeout, 7, NETWORK, "{} did not answer in time"),
@@ -125,7 +126,8 @@ def sentence(error: Exception) -> str:
     said = ending_of(error).sentence
     if not said:
         text = str(error).replace(PASS_TOTP, "Run it in a terminal, which asks for the code.")
-        return text.replace("is cloud_url right?", "is --cloud-url right?")
+        text = text.replace("is cloud_url right?", "is --cloud-url right?")
+        return text.replace(HOW_TO_TRY_AT_ONCE, "With --no-store, the command tries at once.")
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
     return said.format(where, type(error).__name__)
@@ -138,16 +140,22 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
         Unusable: the user is not known, or something is wrong about an argument.
     """
     username = options.user or os.environ.get(environment.USERNAME)
-    if not username:
-        raise Unusable(f"which user? Give --user, or set {environment.USERNAME}")
+    client_id = None if options.user else os.environ.get(environment.CLIENT_ID)
     cloud_url = options.cloud_url or os.environ.get(environment.CLOUD_URL) or CLOUD_URL
+    server_url = options.server_url or os.environ.get(environment.SERVER_URL) or None
+    keeps_tokens = with_password and not options.no_store
     try:
+        environment.check_for_one_kind(username, client_id)
+        if client_id:
+            return _auth_of_client(client_id, cloud_url, server_url, keeps_tokens)
+        if not username:
+            raise Unusable(f"which user? Give --user, or set {environment.USERNAME}")
         return NotaryAuth(
             username,
             _password_source(username, cloud_url) if with_password else _no_password,
             cloud_url=cloud_url,
-            server_url=options.server_url or os.environ.get(environment.SERVER_URL) or None,
-            store=users_store() if with_password and not options.no_store else None,
+            server_url=server_url,
+            store=users_store() if keeps_tokens else None,
             offline_access=options.offline_access,
         )
     except ValueError as error:
@@ -157,6 +165,18 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
         }
         argument, _, rest = str(error).partition(" ")
         raise Unusable(f"{names.get(argument, argument)} {rest}") from None
+
+
+def _auth_of_client(client_id: str, cloud_url: str, server_url: str | None, keeps_tokens: bool) -> NotaryAuth:
+    name, file = environment.CLIENT_SECRET, environment.CLIENT_SECRET_FILE
+    secret = environment.secret_of_environment(name, file)
+    if secret is None:
+        raise Unusable(f"no client secret: set {name} or {file}")
+    if server_url is None:
+        raise Unusable(f"which data center? Give --server-url, or set {environment.SERVER_URL}")
+    source = secret if isinstance(secret, str) else partial(_from_file, secret)
+    store = users_store() if keeps_tokens else None
+    return NotaryAuth.for_client(client_id, source, server_url=server_url, cloud_url=cloud_url, store=store)
 
 
 def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str]:
@@ -190,7 +210,7 @@ def _no_password() -> str:
 def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
     """What asks for the password when it is needed: the environment, the keyring, or whoever sits there."""
     try:
-        given = environment.password_of_environment()
+        given = environment.secret_of_environment()
     except ValueError as error:
         raise Unusable(str(error)) from None
     known: list[str] = []  # a prompt's answer: a login and its refresh need not ask twice

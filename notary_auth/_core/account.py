@@ -21,14 +21,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from notary_auth._secrets import Secret, hides_arguments
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
-from .credentials import check_credentials, check_store, check_url
+from .credentials import Credentials, check_client_credentials, check_credentials, check_store, check_url
 from .data_center import DataCenter
 from .login import TokenSource
 from .refusals import FailedAttempts, Refusals
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .token_store import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
+
+Self = TypeVar("Self", bound="Account")
 
 MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
 
@@ -76,6 +78,20 @@ class Account:
         InsecureUrl: one of these is plain http to another machine.
     """
 
+    # Set by `_set_up`, and never replaced:
+    _credentials: Credentials
+    _cloud_prefix: str
+    _now: Callable[[], float]
+    _lock: StateLock
+    _data_center: DataCenter
+    _refusals: Refusals
+    _failed_attempts: FailedAttempts
+    _policy: UnauthorizedPolicy
+    _shared_tokens: SharedTokens
+    _single_flight: SingleFlight
+    _cache: TokenCache
+    _source: TokenSource
+
     @hides_arguments
     def __init__(
         self,
@@ -88,31 +104,40 @@ class Account:
         store: TokenStore | None = None,
         offline_access: bool = False,
     ) -> None:
-        self._credentials = check_credentials(username, password, totp, offline_access)
-        cloud = check_url("cloud_url", cloud_url)
+        credentials = check_credentials(username, password, totp, offline_access)
         given = None if server_url is None else check_url("server_url", server_url)
-        self._cloud_prefix = f"{cloud}/"
-        self._now = clock
-        self._lock = StateLock()
-        self._data_center = DataCenter(cloud, username, self._lock, given)
-        self._refusals = Refusals()
-        self._failed_attempts = FailedAttempts()
-        self._policy = UnauthorizedPolicy()
-        place = str(cloud) if given is None else f"{cloud} {given}"
-        self._shared_tokens = SharedTokens(check_store(store), username, place)
-        self._single_flight = SingleFlight(self._lock, self._now, self._data_center.to_error)
-        self._cache = TokenCache(username, self._lock, self._now, self._single_flight)
-        self._source = TokenSource(
-            credentials=self._credentials,
-            lock=self._lock,
-            now=self._now,
-            cache=self._cache,
-            data_center=self._data_center,
-            refusals=self._refusals,
-            failed_attempts=self._failed_attempts,
-            policy=self._policy,
-            shared_tokens=self._shared_tokens,
-        )
+        _set_up(self, credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+
+    @classmethod
+    @hides_arguments
+    def for_client(
+        cls: type[Self],
+        client_id: str,
+        client_secret: str | Callable[[], str],
+        *,
+        server_url: str,
+        cloud_url: str = CLOUD_URL,
+        store: TokenStore | None = None,
+    ) -> Self:
+        """An API client of the platform's (RFC 6749, section 4.4), in place of a user.
+
+        It belongs to a data center, has no second factor, and gets no refresh token.
+
+        Args:
+            client_id: the client's id.
+            client_secret: its secret; or a function returning it, asked at each login, whose result is not kept.
+            server_url: the data center's URL, ``https://host[:port]``; plain http for hosts of this machine only.
+            cloud_url: the cloud's URL, in the same form: requests to it go to the data center.
+            store: a token store (`notary_auth.stores`), to share logins with other processes.
+
+        Raises:
+            TypeError, ValueError, InsecureUrl, ModuleNotFoundError: as for the class.
+        """
+        self = cls.__new__(cls)
+        credentials = check_client_credentials(client_id, client_secret)
+        given = check_url("server_url", server_url)
+        _set_up(self, credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+        return self
 
     @property
     def username(self) -> str:
@@ -146,7 +171,7 @@ class Account:
             self._policy.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **arguments_of(self)), ()
+        return rebuilding(type(self), self), ()
 
     def __repr__(self) -> str:
         given = self._data_center.given
@@ -213,7 +238,7 @@ class Account:
         own = all(self._data_center.owns(Origin.of(url)) for url in received.passed)
         if not own or not self._data_center.is_signed(received.url):
             return None
-        if self._on_unauthorized(received) is PASS_ON:
+        if _on_unauthorized(self, received) is PASS_ON:
             return None
         if not received.can_replay:
             log.warning(
@@ -250,24 +275,55 @@ class Account:
                 yield from attempt()
                 return
 
-    def _on_unauthorized(self, received: Received) -> Action:
-        """Take note of a 401 from the account's data center. Returns what to do."""
-        with self._lock():
-            token, now = self._cache.current, self._now()
-            is_rejected = self._cache.holds(received.authorization) and now < token.expires_at
-            before = self._policy.state
-            action = self._policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
-            if action is REPLACE:
-                self._cache.reject()
-                self._data_center.is_lookup_due = True  # the account may have moved
+
+def _set_up(
+    account: Account, credentials: Credentials, cloud: Origin, given: Origin | None, store: TokenStore | None
+) -> None:
+    """Wire the parts of an account."""
+    username = credentials.username
+    place = f"{'client ' if credentials.is_client else ''}{cloud}{'' if given is None else f' {given}'}"
+    account._credentials = credentials
+    account._cloud_prefix = f"{cloud}/"
+    account._now = clock
+    account._lock = StateLock()
+    account._data_center = DataCenter(cloud, username, account._lock, given)
+    account._refusals = Refusals()
+    account._failed_attempts = FailedAttempts()
+    account._policy = UnauthorizedPolicy()
+    account._shared_tokens = SharedTokens(store, username, place)
+    account._single_flight = SingleFlight(account._lock, account._now, account._data_center.to_error)
+    account._cache = TokenCache(username, account._lock, account._now, account._single_flight)
+    account._source = TokenSource(
+        credentials=credentials,
+        lock=account._lock,
+        now=account._now,
+        cache=account._cache,
+        data_center=account._data_center,
+        refusals=account._refusals,
+        failed_attempts=account._failed_attempts,
+        policy=account._policy,
+        shared_tokens=account._shared_tokens,
+    )
+
+
+def _on_unauthorized(account: Account, received: Received) -> Action:
+    """Take note of a 401 from the account's data center. Returns what to do."""
+    with account._lock():
+        token, now = account._cache.current, account._now()
+        is_rejected = account._cache.holds(received.authorization) and now < token.expires_at
+        before = account._policy.state
+        action = account._policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
         if action is REPLACE:
-            log.debug("a token of %r was rejected", self.username)
-        elif action is PASS_ON and before is PROBATION:
-            log.warning(
-                "a new token of %r got a 401 too, so the 401 stands: has the account the right for that request?",
-                self.username,
-            )
-        return action
+            account._cache.reject()
+            account._data_center.is_lookup_due = True  # the account may have moved
+    if action is REPLACE:
+        log.debug("a token of %r was rejected", account.username)
+    elif action is PASS_ON and before is PROBATION:
+        log.warning(
+            "a new token of %r got a 401 too, so the 401 stands: has the account the right for that request?",
+            account.username,
+        )
+    return action
 
 
 # For the adapters and commands of this package; they are nobody's else.
@@ -275,15 +331,21 @@ class Account:
 
 def arguments_of(account: Account) -> dict[str, Any]:
     """The arguments that build an equal Account, with the credentials among them."""
-    credentials = account._credentials
-    password = credentials.password
-    return {
-        **credentials._asdict(),
-        "password": password.value if isinstance(password, Secret) else password,
-        "cloud_url": account.cloud_url,
-        "server_url": None if account._data_center.given is None else str(account._data_center.given),
-        "store": account._shared_tokens.store,
-    }
+    credentials, given = account._credentials, account._data_center.given
+    secret = credentials.password.value if isinstance(credentials.password, Secret) else credentials.password
+    urls = {"cloud_url": account.cloud_url, "server_url": None if given is None else str(given)}
+    if credentials.is_client:
+        own: dict[str, Any] = {"client_id": credentials.username, "client_secret": secret}
+    else:
+        own = {"username": credentials.username, "password": secret, "totp": credentials.totp}
+        own["offline_access"] = credentials.offline_access
+    return {**own, **urls, "store": account._shared_tokens.store}
+
+
+def rebuilding(kind: Any, account: Account, **more: Any) -> Callable[[], Any]:
+    """What builds an equal Account, or an adapter of an equal one."""
+    build = kind.for_client if account._credentials.is_client else kind
+    return partial(build, **arguments_of(account), **more)
 
 
 def has_tokens(account: Account) -> bool:

@@ -21,12 +21,13 @@ CO_COROUTINE = 0x80  # inspect's, of a code object
 
 
 class Credentials(NamedTuple):
-    """User name, password and the source of codes; the latter two may be callables."""
+    """User name, password and the source of codes; or an API client's id and secret."""
 
     username: str
     password: Secret | Callable[[], str]
-    totp: Callable[[], str] | None
-    offline_access: bool
+    totp: Callable[[], str] | None = None
+    offline_access: bool = False
+    is_client: bool = False  # an API client's: `username` is its id, `password` its secret
 
     def __repr__(self) -> str:  # the password may be in it
         return f"<Credentials of {self.username!r}>"
@@ -34,7 +35,7 @@ class Credentials(NamedTuple):
     def ask_password(self) -> Steps[Secret]:
         if isinstance(self.password, Secret):
             return self.password
-        return (yield from _ask("password", self.password))
+        return (yield from _ask("client_secret" if self.is_client else "password", self.password))
 
     def ask_code(self) -> Steps[Secret | None]:
         return None if self.totp is None else (yield from _ask("totp", self.totp))
@@ -73,18 +74,38 @@ def check_credentials(
         TypeError, ValueError: as for `Account`.
     """
     _check_text("username", username)
-    if not callable(password):
-        _check_text("password", password, "a string, or a function that returns one")
+    checked = _checked_secret("password", password)
     if totp is not None and not callable(totp):
         raise TypeError(f"totp must be a function that returns a code, not {type(totp).__name__}")
-    for name, source in (("password", password), ("totp", totp)):
-        if _is_async(source) or _is_async(getattr(source, "__call__", None)):  # noqa: B004  async def __call__
-            raise TypeError(
-                f"{name} must be an ordinary function, not an async one: it is called in a thread of its own"
-            )
+    _check_function("totp", totp)
     if not isinstance(offline_access, bool):
         raise TypeError(f"offline_access must be True or False, not {type(offline_access).__name__}")
-    return Credentials(username, Secret(password) if isinstance(password, str) else password, totp, offline_access)
+    return Credentials(username, checked, totp, offline_access)
+
+
+def check_client_credentials(client_id: str, client_secret: str | Callable[[], str]) -> Credentials:
+    """The credentials of an API client.
+
+    Raises:
+        TypeError, ValueError: as for `Account.for_client`.
+    """
+    _check_text("client_id", client_id)
+    return Credentials(client_id, _checked_secret("client_secret", client_secret), is_client=True)
+
+
+def _checked_secret(name: str, secret: str | Callable[[], str]) -> Secret | Callable[[], str]:
+    _check_function(name, secret)
+    if callable(secret):
+        return secret
+    _check_text(name, secret, "a string, or a function that returns one")
+    return Secret(secret)
+
+
+def _check_function(name: str, source: object) -> None:
+    if _is_async(source) or _is_async(getattr(source, "__call__", None)):  # noqa: B004  async def __call__
+        raise TypeError(
+            f"{name} must be an ordinary function, not an async one: it is called in a thread of its own"
+        )
 
 
 def _is_async(function: object) -> bool:

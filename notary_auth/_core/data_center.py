@@ -107,7 +107,8 @@ class DataCenter:
                 self._warned.add(origin)
         if is_new:
             log.warning(
-                "requests to %s are sent unsigned: it is neither %s nor the data center of %r",
+                "requests to %s are sent unsigned: that is neither %s nor the data center of %r "
+                "(is cloud_url= right?)",
                 origin or "URLs of an unusual form",
                 self.cloud,
                 self._username,

@@ -195,8 +195,11 @@ class TokenSource(NamedTuple):
             # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
             # well.
             self._check_refusals(password, data_center)
+            credentials = self.credentials
+            if credentials.is_client:
+                return protocol.client_login_request(data_center, credentials.username, password)
             return protocol.login_request(
-                data_center, self.credentials.username, password, code, self.credentials.offline_access
+                data_center, credentials.username, password, code, credentials.offline_access
             )
 
         self.data_center.is_lookup_due = True
@@ -224,8 +227,9 @@ class TokenSource(NamedTuple):
             )
             return error.as_type(LoginError, message)
         is_shared = self.shared_tokens.store is not None and isinstance(error, CredentialsRefused)
-        who = "No process that shares the store will" if is_shared else "This process will not"
-        message = f"{error} {who} send the password again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
+        who = "No process that shares the store will" if is_shared else "This auth object will not"
+        what = "client secret" if self.credentials.is_client else "password"
+        message = f"{error} {who} send the {what} again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
         return error.as_type(type(error), message)
 
     def _refresh(self, transaction: StoreTransaction, refresh_token: Secret | None, effort: Effort) -> Steps[bool]:
@@ -257,9 +261,14 @@ class TokenSource(NamedTuple):
         return True
 
     def _read(self, response: ControlResponse, data_center: Origin, secrets: list[Secret]) -> protocol.Grant:
-        username, offline_access = self.credentials.username, self.credentials.offline_access
         return protocol.read_login(
-            response, data_center, username, secrets, time.time(), offline_access=offline_access
+            response,
+            data_center,
+            self.credentials.username,
+            secrets,
+            time.time(),
+            offline_access=self.credentials.offline_access,
+            is_client=self.credentials.is_client,
         )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:

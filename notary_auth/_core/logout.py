@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from notary_auth._secrets import Secret
+from notary_auth._secrets import Basic, Secret
 from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
@@ -44,7 +44,7 @@ def log_out(
         tokens += stored
     for each in dict.fromkeys(tokens):
         try:
-            yield from _revoke(each, credentials.username)
+            yield from _revoke(each, credentials)
         except LogoutError as error:
             failure = failure or error
     if failure is not None:
@@ -62,10 +62,8 @@ def _forget_stored(
     transaction = shared_tokens.begin_again()
     if transaction is NO_TRANSACTION:  # a process that only logs out
         try:
-            password = yield from credentials.ask_password()
-        except LoginError as error:
-            failure = error.as_type(LogoutError)
-            failure.__cause__ = error.__cause__
+            password = yield from _ask_password(credentials)
+        except LogoutError as failure:
             return [], failure
         transaction = yield from shared_tokens.begin(password)
     try:
@@ -105,8 +103,18 @@ def _revocable(
     return [Revocable(data_center, hint, token) for hint, token in both if token is not None]
 
 
-def _revoke(revocable: Revocable, username: str) -> Steps[None]:
-    request = protocol.revoke_request(*revocable)
+def _ask_password(credentials: Credentials) -> Steps[Secret]:
+    try:
+        return (yield from credentials.ask_password())
+    except LoginError as error:
+        failure = error.as_type(LogoutError)
+        raise failure from error.__cause__
+
+
+def _revoke(revocable: Revocable, credentials: Credentials) -> Steps[None]:
+    username = credentials.username
+    client = Basic(username, (yield from _ask_password(credentials))) if credentials.is_client else None
+    request = protocol.revoke_request(*revocable, client)
     try:
         response, _ = yield from control.send(request)
     except Exception as error:  # the client's own, as a rule

@@ -19,6 +19,9 @@ REFUSAL_TTL = 300.0  # seconds for which a refused password is not sent again
 MAX_FAILURES = 3  # attempts in a row that were answered and led to no token; further ones are paced
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds between two paced attempts, doubled each time
 
+#: The commands have other words for it.
+HOW_TO_TRY_AT_ONCE = "After forget() of the account, the next request tries at once."
+
 Result = TypeVar("Result")
 
 
@@ -124,7 +127,6 @@ class FailedAttempts:
 def recalled(error: NotaryAuthError, age: float, seconds_left: float) -> NotaryAuthError:
     """An error as it is raised from memory, `age` seconds after its answer and for `seconds_left` more."""
     message = (
-        f"{error.args[0]} (This is the answer of {age:.0f} s ago, and nothing was sent now. "
-        "After forget() of the account, the next request tries at once.)"
+        f"{error.args[0]} (This is the answer of {age:.0f} s ago, and nothing was sent now. {HOW_TO_TRY_AT_ONCE})"
     )
     return error.as_type(type(error), message, age=age, retry_after=seconds_left)

@@ -56,7 +56,7 @@ class Origin(NamedTuple):
             raise ValueError(f"is longer than {MAX_BASE_URL} characters")
         match = _ORIGIN.fullmatch(_idna_encoded(url))
         if match is None:
-            raise ValueError("is not an http or https URL of a plain host name, such as https://cloud.acronis.com")
+            raise ValueError("must be an https URL of a host, such as https://cloud.acronis.com")
         if match["userinfo"] is not None:
             raise ValueError("must not have a user name or password in it")
         if match["rest"] not in (None, "/"):

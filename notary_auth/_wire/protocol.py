@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from notary_auth._secrets import Bearer, Document, Secret, SecretBytes
+from notary_auth._secrets import Basic, Bearer, Document, Secret, SecretBytes
 from notary_auth._version import __version__
 from notary_auth.errors import (
     CredentialsRefused,
@@ -47,7 +47,10 @@ _HEADERS = {
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 #: What a program can do; the commands replace it by what their user can.
 PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
-_REFUSED = frozenset({"access_denied", "invalid_grant"})
+_REFUSED_AS = {
+    False: frozenset({"access_denied", "invalid_grant"}),
+    True: frozenset({"invalid_client"}),
+}  # a client
 _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
 )
@@ -127,6 +130,12 @@ def login_request(
     )
 
 
+def client_login_request(data_center: Origin, client_id: str, secret: Secret) -> ControlRequest:
+    """RFC 6749, section 4.4."""
+    grant = {"grant_type": Secret("client_credentials")}
+    return _form(f"{data_center}{TOKEN_PATH}", grant, Basic(client_id, secret))
+
+
 def refresh_request(data_center: Origin, refresh_token: Secret) -> ControlRequest:
     """RFC 6749, section 6."""
     return _form(
@@ -134,8 +143,10 @@ def refresh_request(data_center: Origin, refresh_token: Secret) -> ControlReques
     )
 
 
-def _form(url: str, fields: dict[str, Secret]) -> ControlRequest:
+def _form(url: str, fields: dict[str, Secret], client: Basic | None = None) -> ControlRequest:
     headers = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+    if client is not None:
+        headers["Authorization"] = client
     body = urlencode({name: field.value for name, field in fields.items()}).encode("ascii")
     return ControlRequest("POST", url, headers, SecretBytes(body))
 
@@ -148,6 +159,7 @@ def read_login(
     local_time: float,
     *,
     offline_access: bool = False,
+    is_client: bool = False,
 ) -> Grant:
     """What a login or a refresh was granted.
 
@@ -155,10 +167,11 @@ def read_login(
         secrets: what was sent, and may be repeated in what the platform says.
         local_time: this machine's seconds since the epoch, for a response that says neither date nor duration.
         offline_access: whether a refresh token was asked for; else there is none, whatever the response has.
+        is_client: whether `username` is an API client's id, whose secret `invalid_client` refuses.
     """
     url = f"{data_center}{TOKEN_PATH}"
     if response.status != 200:
-        raise _login_refusal(response, data_center, username, secrets, offline_access)
+        raise _login_refusal(response, data_center, username, secrets, offline_access, is_client)
     document, flaw = read_object(response)
     if document is not None:
         refresh_token = document.get("refresh_token") if offline_access else None
@@ -177,8 +190,13 @@ def read_login(
     )
 
 
-def _login_refusal(
-    response: ControlResponse, data_center: Origin, username: str, secrets: Iterable[Secret], offline_access: bool
+def _login_refusal(  # noqa: PLR0917  one caller, which hands on what it was given
+    response: ControlResponse,
+    data_center: Origin,
+    username: str,
+    secrets: Iterable[Secret],
+    offline_access: bool,
+    is_client: bool,
 ) -> LoginError:
     code, error, description = explanation(response, secrets)
     who = f"the login of {username!r} at {data_center}"
@@ -197,11 +215,13 @@ def _login_refusal(
     elif code == "invalid_totp":
         kind = TotpRequired
         message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif code in _ABOUT_THE_REQUEST:
+    elif code in _ABOUT_THE_REQUEST and not (is_client and code == "invalid_client"):
         message = f"{message}, which is about the request and not about the password"
     # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to
     # send again what was refused is the worse mistake.
-    elif response.status == 401 or (response.status == 400 and (code in _REFUSED or response.is_hidden)):
+    elif response.status == 401 or (
+        response.status == 400 and (code in _REFUSED_AS[is_client] or response.is_hidden)
+    ):
         kind = CredentialsRefused
         message = f"the platform refused {who}: {said}."
     elif response.status == 403 and offline_access:
@@ -270,8 +290,8 @@ def _lifetime(document: Document, response: ControlResponse, local_time: float) 
 # Logout: docs/platform.rst, "Logging out"; RFC 7009
 
 
-def revoke_request(data_center: Origin, kind: str, token: Secret) -> ControlRequest:
-    return _form(f"{data_center}{REVOKE_PATH}", {"token": token, "token_type_hint": Secret(kind)})
+def revoke_request(data_center: Origin, kind: str, token: Secret, client: Basic | None = None) -> ControlRequest:
+    return _form(f"{data_center}{REVOKE_PATH}", {"token": token, "token_type_hint": Secret(kind)}, client)
 
 
 def read_revocation(response: ControlResponse, data_center: Origin, username: str, token: Secret) -> None:

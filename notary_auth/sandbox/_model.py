@@ -53,6 +53,15 @@ class Account:
         return expected is None or code == expected
 
 
+@dataclass(slots=True)
+class Client:
+    """An API client of the sandbox's."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    data_center: str = FIRST
+
+
 KINDS = "lookup", "login", "refresh", "revoke", "request"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ._model import FIRST, KINDS, SECOND, Account, Call, Faults
+from ._model import FIRST, KINDS, SECOND, Account, Call, Client, Faults
 from ._server import Served
 
 
@@ -48,6 +48,13 @@ class Sandbox(Served):
             username, password, totp=totp, now=self._platform.now
         )
         return account
+
+    def add_client(self, client_id: str, client_secret: str) -> Client:
+        """Add an API client at the first data center. A new secret revokes the tokens of the old one."""
+        identity = self._platform.identity
+        identity.tokens = {name: each for name, each in identity.tokens.items() if each.username != client_id}
+        client = identity.clients[client_id] = Client(client_id, client_secret)
+        return client
 
     def account(self, username: str | None = None) -> Account:
         """An account, the first if none is named: to change its password, or see whether it is locked."""

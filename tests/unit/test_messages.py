@@ -76,7 +76,7 @@ def failed_login(answer: ControlResponse, **arguments: Any) -> NotaryAuthError:
         (found(5), f"with a reply that has no server_url that is a string: {WRONG_PLACE}"),
         (
             found("ftp://x"),
-            "with a reply that has a server_url that is not an http or https URL of a plain host name, such as https://cloud.acronis.com",
+            "with a reply that has a server_url that must be an https URL of a host, such as https://cloud.acronis.com",
         ),
         (
             found("https://u@x"),
@@ -156,7 +156,7 @@ def test_a_login_that_is_answered_strangely(answer: ControlResponse, text: str) 
             refused("totp_required", "A code"),
             " needs a TOTP code: totp_required (A code). Pass totp=, a function that returns the current code, "
             "or use a service account."
-            " This process will not send the password again for 5 minutes, unless it changes.",
+            " This auth object will not send the password again for 5 minutes, unless it changes.",
         ),
         (
             refused("invalid_totp", "No"),
@@ -241,7 +241,7 @@ WRONG: list[tuple[Callable[[Any], object], type[Exception], str]] = [
     (
         lambda wrong: Account("u", "p", cloud_url="x"),
         ValueError,
-        "cloud_url is not an http or https URL of a plain host name, such as https://cloud.acronis.com",
+        "cloud_url must be an https URL of a host, such as https://cloud.acronis.com",
     ),
     (
         lambda wrong: Account("u", "p", cloud_url="http://x"),
@@ -314,7 +314,8 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     for url in ("https://a.example/", "/relative", "https://b.example/"):
         complete(account, url=url)
     assert records(caplog) == [
-        f"WARNING requests to {what} are sent unsigned: it is neither {CLOUD} nor the data center of 'JohnSmith'"
+        f"WARNING requests to {what} are sent unsigned: that is neither {CLOUD} nor the data center of "
+        "'JohnSmith' (is cloud_url= right?)"
         for what in ("https://a.example", "URLs of an unusual form")
     ]
 
@@ -379,7 +380,7 @@ def test_a_refusal_that_is_told_again_says_so_how_old_it_is_and_how_to_try_at_on
     account = new_account()
     text = (
         f"the platform refused {AT_HOME}: access_denied (Wrong login or password). "
-        "This process will not send the password again for 5 minutes, unless it changes."
+        "This auth object will not send the password again for 5 minutes, unless it changes."
     )
     first = begin(account).go_on(found(), refused()).error
     assert str(first) == text
@@ -414,7 +415,9 @@ def test_who_sends_a_refused_password_not_again() -> None:
     alone, shared = (
         begin(new_account(store=store)).go_on(found(), refused()).error for store in (None, MemoryStore())
     )
-    assert str(alone).endswith("This process will not send the password again for 5 minutes, unless it changes.")
+    assert str(alone).endswith(
+        "This auth object will not send the password again for 5 minutes, unless it changes."
+    )
     assert "No process that shares the store will send the password again for 5 minutes" in str(shared)
 
 

@@ -121,7 +121,7 @@ def test_an_origin_reads_as_its_url(url: str, text: str) -> None:
 )
 def test_a_name_with_an_empty_label_is_nobodys(host: str) -> None:
     assert Origin.of(f"https://{host}/") is None
-    with pytest.raises(ValueError, match="plain host name"):
+    with pytest.raises(ValueError, match="must be an https URL of a host"):
         Origin.of_base_url(f"https://{host}")
 
 
@@ -155,5 +155,5 @@ def test_a_base_url_in_other_than_ascii_letters_keeps_its_port(rest: str) -> Non
 
 
 def test_a_base_url_that_idna_cannot_encode_is_none() -> None:
-    with pytest.raises(ValueError, match="is not an http or https URL of a plain host name"):
+    with pytest.raises(ValueError, match="must be an https URL of a host"):
         Origin.of_base_url("https://" + 64 * "\u00fc" + ".example")

@@ -44,7 +44,7 @@ def test_rule_9_a_refused_password_is_sent_once() -> None:
     assert str(first.error) == (
         "the platform refused the login of 'JohnSmith' at https://eu2-cloud.acronis.com: "
         "access_denied (Wrong login or password). "
-        "This process will not send the password again for 5 minutes, unless it changes."
+        "This auth object will not send the password again for 5 minutes, unless it changes."
     )
     for _ in range(3):
         again = begin(account).go_on()

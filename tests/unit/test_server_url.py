@@ -94,7 +94,7 @@ def test_rule_26_another_data_center_has_another_record_in_a_store() -> None:
     ("server_url", "kind", "text"),
     [
         (5, TypeError, "server_url must be a string, not int"),
-        ("eu2-cloud.acronis.com", ValueError, "server_url is not an http or https URL"),
+        ("eu2-cloud.acronis.com", ValueError, "server_url must be an https URL of a host"),
         (f"{HOME}/api", ValueError, "server_url must not have a path"),
         ("http://eu2-cloud.acronis.com", InsecureUrl, "server_url must be https"),
     ],

@@ -715,7 +715,7 @@ def test_rule_b_a_refusal_that_is_saved_again_beside_a_refresh_token_is_no_young
 
 def test_rule_b_a_required_code_is_no_refusal_for_those_who_share_the_store(processes: Processes) -> None:
     error = begin(processes.account()).go_on(found(), refused("totp_required")).error
-    assert "This process will not send the password again" in str(error)
+    assert "This auth object will not send the password again" in str(error)
     complete(processes.account(totp=lambda: "424242"), found(), granted())
 
 
