@@ -84,7 +84,7 @@ class Authorization(str):
     _shown: str
 
     def __new__(cls: type[Self], scheme: str, credentials: str) -> Self:
-        self = super().__new__(cls, f"{scheme} {credentials}")
+        self = str.__new__(cls, f"{scheme} {credentials}")
         self._shown = f"{scheme} ***"
         self._encoded = _AuthorizationBytes(str.encode(self, "ascii"))
         return self

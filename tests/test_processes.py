@@ -252,6 +252,35 @@ def test_greenlets_that_take_turns_in_mid_login_do_not_wait_for_their_own_thread
     assert notary.count("login") <= 3
 
 
+SUSPENDED_AT_EXIT = """
+import sys
+from notary_auth import Account
+from notary_auth.adapter import Call, SendControl, perform
+from notary_auth.stores import MemoryStore
+
+url, password = sys.argv[1:]
+account = Account("JohnSmith", password, cloud_url=url, store=MemoryStore())
+steps = account.sign(url + "/api/notary/v2/stored-files")
+step = next(steps)
+while not isinstance(step, SendControl):
+    step = steps.send(perform(step))
+sys.modules["suspended"] = steps  # closed when the interpreter clears its modules
+print("ends")
+"""
+
+
+def test_a_login_that_is_suspended_at_the_interpreters_exit_does_not_hang_it(notary: Sandbox) -> None:
+    """It holds a store's lock, and before Python 3.12 a thread that is started there never begins."""
+    done = subprocess.run(
+        [sys.executable, "-c", SUSPENDED_AT_EXIT, notary.url, notary.password],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "ends\n"), done.stderr
+
+
 AT_EXIT = """
 import asyncio, atexit, sys
 import httpx

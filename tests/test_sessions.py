@@ -5,6 +5,7 @@ httpx's control requests go through the user's client, and so with all that it i
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +16,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from notary_auth import CredentialsRefused
+from notary_auth import CredentialsRefused, NotaryAuthError
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send, tunnel
 from .clients import SESSIONS, Client, NiquestsAsyncio, each
-from .core import set_control_timeout
+from .core import set_control_timeout, use_session_type
 from .paths import LOGIN, LOOKUP
 
 every_session = pytest.mark.parametrize("client", each(SESSIONS))
@@ -161,6 +162,26 @@ def test_a_response_of_an_adapter_of_ones_own(
         assert ("cannot be sent again" in caplog.text) != knows_session
 
 
+class Ticketed(requests.Session):
+    """A session that first asks another host for something, which refuses."""
+
+    def send(self, request: Any, **options: Any) -> requests.Response:
+        ticket = requests.get(self.gateway, timeout=9)  # type: ignore[attr-defined]
+        ticket.raise_for_status()
+        return super().send(request, **options)
+
+
+def test_the_status_of_another_request_is_no_answer_of_the_platforms(notary: Sandbox, files: str) -> None:
+    with BadServer() as gateway, Ticketed() as session:
+        gateway.faults["/ticket"] = send(reply(status=401))
+        session.gateway = f"{gateway.url}/ticket"  # type: ignore[attr-defined]
+        auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+        with pytest.raises(requests.HTTPError) as caught:
+            requests.get(files, auth=auth, timeout=9)
+    assert not isinstance(caught.value, NotaryAuthError)
+    assert notary.calls == []
+
+
 # Options of one request
 
 
@@ -221,6 +242,57 @@ def test_a_login_after_a_401_has_the_timeout_of_the_request(notary: Sandbox, fil
         client.get(files, auth, timeout=0.3)
     assert "session=" not in str(caught.value), "the request's own time-out was used"
     notary.faults.held.clear()
+
+
+@every_session
+@pytest.mark.parametrize("timeout", [3600, (3, None), None])
+def test_a_login_after_a_401_waits_no_longer_than_others_do(
+    notary: Sandbox, files: str, client: Client, timeout: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large upload has a time-out of an hour. Other callers wait for this login."""
+    auth = client.auth(notary)
+    assert client.get(files, auth).status_code == 200
+    notary.revoke_tokens()
+    set_control_timeout(monkeypatch, 0.3, 0.3)
+    notary.faults.held.add(LOGIN)
+    with pytest.raises(client.library.exceptions.ReadTimeout):
+        client.get(files, auth, timeout=timeout)
+    notary.faults.held.clear()
+
+
+def test_a_login_after_a_401_minds_no_proxy_for_its_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """requests hands a hook the environment's proxies as if they were the request's."""
+    for name, value in {"https_proxy": "http://127.0.0.1:1", "no_proxy": "eu2.example"}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
+    asked: list[dict[str, str]] = []
+
+    def respond(request: Any, status: int, body: bytes) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.request, response.url = status, request, request.url
+        response.raw = io.BytesIO(body)
+        return response
+
+    class Noted(requests.Session):
+        def send(self, request: Any, **options: Any) -> requests.Response:
+            asked.append(dict(options["proxies"]))
+            return respond(request, 200, b'{"access_token": "t%d", "token_type": "bearer"}' % len(asked))
+
+    class Rejecting(HTTPAdapter):
+        def send(self, request: Any, **options: Any) -> requests.Response:
+            response = respond(request, 401, b"")
+            response.connection = self  # type: ignore[attr-defined]
+            return response
+
+    use_session_type(monkeypatch, NotaryAuth, Noted)
+    auth = NotaryAuth(
+        "JohnSmith", "qwe123QWE", server_url="https://eu2.example", cloud_url="https://cloud.example"
+    )
+    with requests.Session() as session:
+        session.mount("https://", Rejecting())
+        assert session.get("https://cloud.example/x", auth=auth, timeout=9).status_code == 401
+    assert len(asked) == 2
+    assert asked[0] == asked[1] == {}
 
 
 @every_session

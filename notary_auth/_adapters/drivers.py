@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from notary_auth._core.caller import Caller, running_trio
+from notary_auth._core.caller import Caller, has_started, running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 from notary_auth._secrets import strip_tracebacks
 from notary_auth.errors import NotaryAuthError
@@ -144,9 +144,7 @@ async def _in_own_thread(function: Callable[[], Any]) -> Any:
         except RuntimeError:  # the loop is closed: nobody waits any more
             pass
 
-    try:
-        threading.Thread(target=work, name="notary-auth", daemon=True).start()
-    except RuntimeError:  # the interpreter is shutting down, and starts no thread any more
+    if not has_started(threading.Thread(target=work, name="notary-auth", daemon=True)):
         work()
     return await future
 

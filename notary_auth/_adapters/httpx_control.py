@@ -33,16 +33,16 @@ class ReadControl:
         self.body = body
 
     def read(self) -> None:
+        error = None
         try:
             self.body.take_all(self.response.iter_raw())
         except Exception as caught:  # noqa: BLE001  raised again, without the frames that have a token in them
             error = caught
-        else:
-            return
         finally:
             self.response.close()
-        strip_tracebacks(error)
-        raise error
+        if error is not None:
+            strip_tracebacks(error)
+            raise error
 
     async def aread(self, network_error: Errors) -> None:
         response = self.response

@@ -24,7 +24,7 @@ from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import finish, perform, settled
-from .session_control import say_whose, send_control
+from .session_control import explained, send_control
 
 if TYPE_CHECKING:
     from notary_auth._core.token_store import TokenStore
@@ -126,7 +126,8 @@ class SessionAuth(Adapter):
     async def _reauthorize(self, response: Any, kwargs: dict[str, Any], redirected: Sequence[Any]) -> Any:
         """Replay a request that got a 401, if that helps."""
         for replays in count():
-            can_replay = response.status_code == 401 and await self._rewind(response)
+            is_rejected = response.status_code == 401 and self._connection_of(response) is not None
+            can_replay = is_rejected and await self._rewind(response.request)
             steps = self._account.reauthorize(_received(response, can_replay, replays, redirected))
             signature = await self._perform(steps, response.request, response, kwargs)
             if signature is None:
@@ -173,23 +174,20 @@ class SessionAuth(Adapter):
         try:
             return await send_control(request, session, self._library, options)
         except (self._library.ConnectionError, self._library.Timeout) as error:
-            if options is None:
-                say_whose(error)
-            raise
+            if options is not None:
+                raise
+            raise explained(error) from error
         finally:
             await settled(session.close())
 
     def _connection_of(self, response: Any) -> Any:
-        """The session's adapter that a response came from; None if neither the response nor a session tells."""
+        """The session's adapter that sent the response's request; None if it is unknown, as behind some mocks."""
         if hasattr(response, "connection") or self._session is None:
             return getattr(response, "connection", None)
         return self._session.get_adapter(response.request.url)
 
-    async def _rewind(self, response: Any) -> bool:
-        """Put a request's body back to where it began. False: it cannot be sent again, or would go out empty."""
-        request = response.request
-        if self._connection_of(response) is None:
-            return False
+    async def _rewind(self, request: Any) -> bool:
+        """Put a body back to where it began. False: it cannot be sent again, and would go out empty."""
         if request.body is None or isinstance(request.body, bytes | bytearray | memoryview | str):
             return True
         try:
@@ -232,7 +230,7 @@ class RequestsAuth(SessionAuth):
         super()._bind(account)
         self._hook = self._hook_type(self)
 
-    def __call__(self, request: Any) -> Any:
+    def __call__(self, request: Any, *_: object) -> Any:
         """Sign a request. The client calls this; it may look the data center up and log in."""
         if type(request) is not self._request_type:
             self._check_request(request)

@@ -5,8 +5,10 @@ Neither client is imported here; the adapter brings its module along as `library
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from notary_auth._secrets import strip_tracebacks
@@ -26,11 +28,14 @@ async def send_control(
         options: what the user's request was sent with, as far as it is known; of use are ``verify``, ``cert``,
             ``proxies`` and ``timeout``.
     """
+    prepared = _prepared(request, library)
     try:
-        response = await _sent(_prepared(request, library), session, library, options or {})
-    except library.HTTPError as error:  # of a session that raises for each status
+        response = await _sent(prepared, session, library, options or {})
+    except library.HTTPError as error:  # from a Session subclass whose `send` calls raise_for_status()
         response = error.response
-        if response is None:
+        if (
+            getattr(getattr(response, "request", None), "url", None) != prepared.url
+        ):  # of another request of its own
             raise
     except library.exceptions.RetryError as error:
         status = _status_retried(error)
@@ -57,11 +62,13 @@ def _prepared(request: ControlRequest, library: Any) -> Any:
 
 
 async def _sent(prepared: Any, session: Any, library: Any, options: Mapping[str, Any]) -> Any:
-    proxies, cert = dict(options.get("proxies") or {}), options.get("cert")
-    # A user who looks away from one response's certificate has not said that the password may go anywhere.
-    verify = options.get("verify") or None
-    settings = session.merge_environment_settings(prepared.url, proxies, True, verify, cert)
-    settings["timeout"] = options.get("timeout") or TIMEOUT
+    # The environment's proxies are among the request's already; NO_PROXY may except this host and not that one.
+    environment = library.utils.getproxies()
+    given = options.get("proxies") or {}
+    proxies = {name: proxy for name, proxy in given.items() if proxy != environment.get(name)}
+    verify = options.get("verify") or None  # verify=False is not taken over: the password needs verified TLS
+    settings = session.merge_environment_settings(prepared.url, proxies, True, verify, options.get("cert"))
+    settings["timeout"] = _shorter_of(options.get("timeout"))
     if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
         settings["proxies"] = {}
     try:
@@ -108,19 +115,35 @@ def _as_client_error(error: Exception, library: Any) -> Exception:
     return own
 
 
+def _shorter_of(timeout: Any) -> tuple[float, float]:
+    """Our time-outs, or those of the request where they are numbers and shorter."""
+    both = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
+    connect, read = (each if isinstance(each, int | float) else inf for each in both)
+    return min(TIMEOUT[0], connect), min(TIMEOUT[1], read)
+
+
 def _status_retried(error: Exception) -> int | None:
-    """The status that a session's retry policy made an error of. urllib3 says it in its message alone."""
+    """The status for which the session's retry policy gave up; None if it gave up for another reason.
+
+    urllib3 says it in its message alone.
+    """
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     found = re.search(r"too many (\d{3}) error responses", str(reason))
     return int(found[1]) if found else None
 
 
-def say_whose(error: Exception) -> None:
-    """Let a network error say that its request was not the user's, whose options may say the contrary."""
-    error.args = (
-        f"{error} (this was notary-auth's own discovery, login or logout, which knows nothing of a request's"
-        " verify=, proxies= and timeout=: give NotaryAuth a session=, or set REQUESTS_CA_BUNDLE and HTTPS_PROXY)",
+def explained(error: Exception) -> Exception:
+    """A network error that also says that notary-auth's own request failed, and not the user's."""
+    try:
+        own = copy.copy(error)
+    except TypeError:  # a user's own class, which cannot be copied
+        return error
+    own.args = (
+        f"{error} (this was notary-auth's own discovery, login or logout: verify=, proxies= and timeout= of your"
+        " request do not apply to it; give NotaryAuth a session=, or set REQUESTS_CA_BUNDLE and HTTPS_PROXY)",
     )
+    own.__cause__ = error
+    return own
 
 
 def _drop_location(response: Any, **kwargs: Any) -> None:

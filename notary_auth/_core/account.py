@@ -242,7 +242,7 @@ class Account:
             return None
         if not received.can_replay:
             log.warning(
-                "a 401 stands, since the body cannot be sent again; the next request of %r logs in",
+                "a 401 is returned, because the body cannot be sent again; the next request of %r logs in",
                 self.username,
             )
             yield from self._shared_tokens.withdraw(received.authorization)
@@ -320,7 +320,7 @@ def _on_unauthorized(account: Account, received: Received) -> Action:
         log.debug("a token of %r was rejected", account.username)
     elif action is PASS_ON and before is PROBATION:
         log.warning(
-            "a new token of %r got a 401 too, so the 401 stands: has the account the right for that request?",
+            "a new token of %r got a 401 too, which is returned: may the account send that request?",
             account.username,
         )
     return action
@@ -370,6 +370,6 @@ def discover(account: Account) -> Steps[None]:
 
     def attempt() -> Steps[Origin]:
         failed_attempts.check(account._now())
-        return failed_attempts.count(data_center.discover(), account._now)
+        return failed_attempts.count(data_center.discover(account._now), account._now)
 
     yield from account._single_flight.run(attempt, lambda: data_center.current is not None)

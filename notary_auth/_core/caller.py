@@ -21,15 +21,25 @@ class Caller(NamedTuple):
     @property
     def is_gone(self) -> bool:
         """Whether it is certain that this caller does not go on, at least as long as whoever asks waits for it."""
-        is_here = (
-            self.thread is threading.current_thread()
-        )  # as is the main thread in an exit handler, when it ends
+        # The main thread in an exit handler does not count as alive.
+        is_here = self.thread is threading.current_thread()
         if not is_here and not self.thread.is_alive():
             return True
         if not hasattr(self.loop, "is_running"):  # a thread; or trio, which ends no loop with a task still in it
             return False
         # A loop that was stopped in this very thread may run again, but not before this code is over.
         return (is_here and not self.loop.is_running()) or bool(self.loop.is_closed())
+
+
+def has_started(thread: threading.Thread) -> bool:
+    """Start a thread. False: there are no new ones any more, since the interpreter is shutting down."""
+    if sys.is_finalizing():  # before Python 3.12, `start` would wait for ever
+        return False
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Waker(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import random
 
 from notary_auth._wire import protocol
+from notary_auth._wire.explanation import RETRIED
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .steps import SendControl, Sleep, Steps
@@ -38,7 +39,7 @@ def send(
         log.debug("asking %r", built)
         sent_at = now()
         response: ControlResponse = yield SendControl(built)
-        if response.status not in protocol.RETRIED or attempt == attempts:
+        if response.status not in RETRIED or attempt == attempts:
             return response._replace(tries=attempt), sent_at
         attempt += 1
         pause = protocol.pause_before(attempt, random(), protocol.retry_after(response, time.time()))

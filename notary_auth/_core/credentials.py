@@ -48,8 +48,8 @@ def _ask(name: str, source: Callable[[], str]) -> Steps[Secret]:
         LoginError: it raises, or returns what cannot be sent.
     """
     answer: Secret | Exception = yield Call(partial(_outcome, source))
-    if isinstance(answer, LoginError):  # of its own, with a message for the user
-        raise answer.as_type(type(answer))
+    if type(answer) is LoginError and answer.status is None:  # of a file that cannot be read, and no other login's
+        raise answer.as_type(LoginError)
     if isinstance(answer, Exception):
         raise LoginError(f"the function that was given as {name}= raised {type(answer).__name__}") from answer
     flaw = flaw_of_text(answer.value)

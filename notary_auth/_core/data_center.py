@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from notary_auth._wire import protocol
 from notary_auth._wire.messages import ControlResponse
@@ -15,7 +16,7 @@ from .steps import Steps
 
 MAX_WARNED_ORIGINS = 1000  # remembered, so that a crawler's memory does not grow without end
 
-OLDEST_LOOKUP = 600.0  # seconds between discovery and the login at the data center that it named
+MAX_LOOKUP_AGE = 600.0  # seconds; an older response to discovery comes from a cache
 
 log = logging.getLogger("notary_auth")
 
@@ -41,7 +42,7 @@ class DataCenter:
     def forget(self) -> None:
         self.current: Origin | None = self.given
         self.is_lookup_due = True  # before the next login
-        self._lookup_date: float | None = None  # seconds since the epoch by the platform's clock
+        self._clock_offset: float | None = None  # seconds that the cloud's clock is ahead of the account's
         self._warned: set[Origin | None] = set()
 
     def owns(self, origin: Origin | None) -> bool:
@@ -61,8 +62,11 @@ class DataCenter:
         self.is_lookup_due = False
         self._own_origins |= {origin}
 
-    def discover(self, attempts: int = control.MAX_ATTEMPTS) -> Steps[Origin]:
+    def discover(self, now: Callable[[], float], attempts: int = control.MAX_ATTEMPTS) -> Steps[Origin]:
         """Find the data center that holds the account.
+
+        Args:
+            now: the account's clock, in seconds.
 
         Raises:
             DiscoveryError: the response does not tell.
@@ -70,23 +74,27 @@ class DataCenter:
         if self.given is not None:
             return self.given
         request = protocol.lookup_request(self.cloud, self._username)
-        response, _ = yield from control.send(request, attempts)
+        response, sent_at = yield from control.send(request, attempts, now)
         found = protocol.read_lookup(response, self.cloud, self._username)
         with self._lock():
             before = self.current
             self.confirm(found)
-            self._lookup_date = protocol.date_of(response)
+            date = protocol.date_of(response)
+            self._clock_offset = None if date is None else date - sent_at
         if found != before:  # never log under the lock: a handler may come back to this account
             log.info("the data center of %r is %s", self._username, found)
         return found
 
-    def is_from_cache(self, response: ControlResponse) -> bool:
-        """Whether a cache must have answered the latest discovery: `response`, to the login after it, is newer.
+    def is_from_cache(self, response: ControlResponse, sent_at: float) -> bool:
+        """Whether a cache must have answered the latest discovery: else the platform's clock has jumped since.
 
         A cache that minds ``Cache-Control: no-store`` does not answer it.
+
+        Args:
+            response: to the login after it, whose request was sent at `sent_at`, in seconds by the account's.
         """
-        date = protocol.date_of(response)
-        return date is not None and self._lookup_date is not None and date - self._lookup_date > OLDEST_LOOKUP
+        date, offset = protocol.date_of(response), self._clock_offset
+        return date is not None and offset is not None and date - sent_at - offset > MAX_LOOKUP_AGE
 
     def to_error(self, reason: str) -> NotaryAuthError:
         """The error of a caller that does not wait for others any longer."""

@@ -16,13 +16,14 @@ from typing import NamedTuple, NoReturn
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
+from notary_auth._wire.explanation import RETRIED
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
 
 from . import control
 from .credentials import Credentials
-from .data_center import OLDEST_LOOKUP, DataCenter
+from .data_center import MAX_LOOKUP_AGE, DataCenter
 from .record import SharedRecord
 from .refusals import REFUSAL_TTL, FailedAttempts, Refusal, Refusals, recalled
 from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
@@ -159,11 +160,11 @@ class TokenSource(NamedTuple):
             if (yield from self._refresh(transaction, refresh_token, effort)):
                 return
         known = None if self.data_center.is_lookup_due else self.data_center.current
-        data_center = known or (yield from self.data_center.discover(effort.attempts))
+        data_center = known or (yield from self.data_center.discover(self.now, effort.attempts))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None and known is not None and not isinstance(refusal.error, TotpRequired):
             # The account may have moved since it was looked up, and its old data center does not know it any more.
-            data_center = yield from self.data_center.discover(effort.attempts)
+            data_center = yield from self.data_center.discover(self.now, effort.attempts)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
             is_refused = isinstance(refusal.error, CredentialsRefused | TotpRequired)
@@ -211,18 +212,18 @@ class TokenSource(NamedTuple):
             if not isinstance(error, CredentialsRefused) and not needs_code:
                 raise
             # Remember it now: if the next discovery fails, this password still must not be sent here again.
-            refusal = Refusal.of(password, data_center, self._explained(error, response), self.now())
+            refusal = Refusal.of(password, data_center, self._explained(error, response, sent_at), self.now())
             self._remember(refusal)
             return refusal
         self._use(grant, data_center, sent_at, transaction)
         return None
 
-    def _explained(self, error: LoginError, response: ControlResponse) -> LoginError:
+    def _explained(self, error: LoginError, response: ControlResponse, sent_at: float) -> LoginError:
         """A refusal as the caller gets it: it says who will not send the password again, or why it is in doubt."""
-        if self.data_center.is_from_cache(response):
+        if self.data_center.is_from_cache(response, sent_at):
             message = (
                 f"{error} But a cache named that data center: it kept the discovery for more than "
-                f"{OLDEST_LOOKUP / 60:.0f} minutes, although it was asked not to. The account may have "
+                f"{MAX_LOOKUP_AGE / 60:.0f} minutes, although it was asked not to. The account may have "
                 f"moved. Keep {self.data_center.lookup_url} out of the cache."
             )
             return error.as_type(LoginError, message)
@@ -238,14 +239,14 @@ class TokenSource(NamedTuple):
             return False
         data_center = None if self.data_center.is_lookup_due else self.data_center.current
         if data_center is None:
-            data_center = yield from self.data_center.discover(effort.attempts)
+            data_center = yield from self.data_center.discover(self.now, effort.attempts)
         request = protocol.refresh_request(data_center, refresh_token)
         self.data_center.is_lookup_due = True
         response, sent_at = yield from control.send(request, effort.attempts, self.now)
         try:
             grant = self._read(response, data_center, [refresh_token])
         except LoginError as error:
-            if response.status in protocol.RETRIED:
+            if response.status in RETRIED:
                 raise
             self.cache.spend(refresh_token)
             self.data_center.is_lookup_due = False  # nor does the password grant need another

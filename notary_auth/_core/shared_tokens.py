@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from notary_auth._secrets import Secret, digest
 
+from .caller import has_started
 from .record import SharedRecord, read_record
 from .steps import Call, Steps
 
@@ -103,6 +104,7 @@ class StoreTransaction:
         self._lock: StoreLock | None = None
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and its time to live
         self._is_abandoned = False
+        self._is_committing = False
         self._pid = os.getpid()
         self._committing = threading.RLock()  # reentrant: the garbage collector may abandon it anywhere
 
@@ -123,8 +125,9 @@ class StoreTransaction:
         try:
             return function()
         except Exception as error:  # noqa: BLE001  whatever a store raises
+            if not self.has_failed:
+                log.warning("the store of %r failed, going on without it: %s", self._username, _reason(error))
             self.has_failed = True
-            log.warning("the store of %r failed, going on without it: %s", self._username, _reason(error))
             return None
 
     def read(self) -> Steps[SharedRecord | None]:
@@ -188,12 +191,9 @@ class StoreTransaction:
         A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
         """
         self._is_abandoned = True
-        if not self._is_open:
+        if not self._is_open or self._is_committing:  # a commit that hangs comes to an end in its own thread
             return
-        thread = threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is shutting down
+        if not has_started(threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")):
             self._ask(self._commit)
 
     @property
@@ -203,6 +203,7 @@ class StoreTransaction:
 
     def _commit(self, store: TokenStore) -> None:
         with self._committing:
+            self._is_committing = True
             try:
                 if self._pending is not None:
                     store.save(self.seal.name, *self._pending)
@@ -214,12 +215,14 @@ class StoreTransaction:
                 lock, self._lock = self._lock, None
                 if lock is not None:
                     lock.release()
+                self._is_committing = False
 
 
 def _in_time(function: Callable[[], Result]) -> Result:
-    """Run a store's function, and raise a TimeoutError where it takes too long: it then goes on in its thread.
+    """Run a store's function, and raise a TimeoutError where it takes too long.
 
-    That thread is a daemon, and keeps no program from ending.
+    The function keeps running in its thread then, and its result is dropped. The thread is a daemon, so it keeps
+    no program from ending.
     """
     outcome: list[Callable[[], Result]] = []
 
@@ -231,9 +234,7 @@ def _in_time(function: Callable[[], Result]) -> Result:
             outcome.append(partial(_raise, error))
 
     thread = threading.Thread(target=copy_context().run, args=(work,), name="notary-auth store", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is shutting down
+    if not has_started(thread):
         return function()
     thread.join(STORE_TIMEOUT)
     if not outcome:

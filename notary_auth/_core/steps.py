@@ -59,7 +59,7 @@ class Received:
 
     __slots__ = ("authorization", "can_replay", "passed", "replays", "status", "url")
 
-    def __init__(  # noqa: PLR0917  as the named tuple that it is not, so that no error reporter unfolds it
+    def __init__(  # noqa: PLR0917  a class, since error reporters show a tuple item by item
         self,
         status: int,
         url: str,

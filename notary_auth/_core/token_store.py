@@ -24,9 +24,9 @@ class TokenStore(Protocol):
     """Where sealed records are kept for a fleet.
 
     Names are 32 hexadecimal digits. Records are bytes, a few kilobytes at most, and tell nobody anything: seal,
-    key and meaning are notary-auth's. All methods may be called from any thread and may block, for seconds and not
-    for ever: they run in a thread of their own under an event loop. Whatever they raise costs a warning in the
-    log and a login of this process's own, never a request.
+    key and meaning are notary-auth's. Each call runs in a thread of its own. One that takes longer than 4 s counts
+    as failed, and goes on in its thread. Whatever a call raises costs a warning in the log and a login of this
+    process's own, never a request.
 
     A store that is to be pickled, copied or sent to other processes together with its NotaryAuth has to see to
     that by itself.

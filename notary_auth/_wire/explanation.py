@@ -18,7 +18,7 @@ from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 _SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
 WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 _HIDDEN = "***"  # in place of a secret
-BUSY = frozenset({429, 502, 503, 504})  # statuses of a platform that may answer otherwise a little later
+RETRIED = frozenset({429, 502, 503, 504})  # statuses of a platform that is busy: it may answer otherwise later
 _SHOWN = 200  # characters of what the platform says that are worth showing
 
 
@@ -55,7 +55,7 @@ def what_was_said(error: str | None, description: str | None, response: ControlR
 
 def described(response: ControlResponse) -> str:
     if response.is_hidden:
-        return f"{response.status}, which the client's event hook or retry policy hides: it raises"
+        return f"{response.status}, and cannot be read, since an event hook or a retry policy raised for it"
     if is_redirect(response.status):
         return f"{response.status}, a redirect, which is not followed with credentials: {WRONG_PLACE}"
     if response.status == 407:
@@ -64,7 +64,7 @@ def described(response: ControlResponse) -> str:
         )
     if _is_html(response):
         return f"{response.status} and a page (text/html){_after_tries(response)}: {WRONG_PLACE}"
-    if response.status in BUSY:
+    if response.status in RETRIED:
         return f"{response.status}{_after_tries(response)}: it is busy, try again later"
     return f"{response.status} without an explanation{': try again later' if response.status >= 500 else ''}"
 

@@ -25,7 +25,7 @@ from notary_auth.errors import (
     TotpSetupRequired,
 )
 
-from .explanation import BUSY, WRONG_PLACE, described, explanation, read_object, what_was_said
+from .explanation import WRONG_PLACE, described, explanation, read_object, what_was_said
 from .messages import ControlRequest, ControlResponse
 from .origin import Origin
 
@@ -34,7 +34,6 @@ TOKEN_PATH = "/api/2/idp/token"
 REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
 
-RETRIED = BUSY
 REFUSALS = frozenset({400, 401, 403})
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
@@ -352,7 +351,7 @@ def _parsed_date(value: str | None) -> float | None:
 
 
 def pause_before(attempt: int, jitter: float, retry_after: float | None = None) -> float:
-    """Seconds before attempt number `attempt` (2 or 3), which a fleet does not make all at one moment.
+    """Seconds before attempt number `attempt` (2 or 3), jittered, so that a fleet does not retry at one moment.
 
     Args:
         jitter: from 0 to 1.

@@ -279,6 +279,24 @@ def test_callables_that_fail(password: Callable[[], Any], text: str) -> None:
     assert str(error) == text
 
 
+def test_another_accounts_error_is_not_taken_for_this_accounts() -> None:
+    """A password function may log in elsewhere, with notary-auth even."""
+    refusal = begin(new_account()).go_on(found(), refused()).error
+    assert refusal is not None
+    error = begin(new_account(password=_raises(refusal))).go_on().error
+    assert type(error) is LoginError
+    assert str(error) == "the function that was given as password= raised CredentialsRefused"
+    assert error.__cause__ is refusal
+    assert error.status is None
+
+
+def _raises(error: Exception) -> Callable[[], str]:
+    def ask() -> str:
+        raise error
+
+    return ask
+
+
 def records(caplog: pytest.LogCaptureFixture) -> list[str]:
     lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
     caplog.clear()
@@ -301,21 +319,21 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
         f"DEBUG asking <ControlRequest GET {LOOKUP_URL}>",
         f"DEBUG asking <ControlRequest POST {LOGIN_URL}>",
         f"INFO logged in 'JohnSmith' at {HOME}, token good for an unknown time",
-        "WARNING a new token of 'JohnSmith' got a 401 too, so the 401 stands: has the account the right for that "
-        "request?",
+        "WARNING a new token of 'JohnSmith' got a 401 too, which is returned: may the account send that request?",
     ]
     clock_of(account).advance(60)
     complete(account, answered(401, "token-2", can_replay=False))
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was rejected",
-        "WARNING a 401 stands, since the body cannot be sent again; the next request of 'JohnSmith' logs in",
+        "WARNING a 401 is returned, because the body cannot be sent again; "
+        "the next request of 'JohnSmith' logs in",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
         complete(account, url=url)
     assert records(caplog) == [
-        f"WARNING requests to {what} are sent unsigned: that is neither {CLOUD} nor the data center of "
-        "'JohnSmith' (is cloud_url= right?)"
+        f"WARNING requests to {what} are sent unsigned: that is neither {CLOUD} nor the data center "
+        "of 'JohnSmith' (is cloud_url= right?)"
         for what in ("https://a.example", "URLs of an unusual form")
     ]
 

@@ -96,6 +96,27 @@ def test_rule_25_a_refusal_at_a_data_center_that_a_cache_named_is_not_taken_for_
     assert moved.authorizations == ["Bearer token-1"]
 
 
+def test_rule_9_a_password_that_was_changed_hours_after_the_discovery_is_refused_as_ever() -> None:
+    """No cache is to blame where the clocks have gone on together."""
+    store = MemoryStore()
+    account = new_account(store=store)
+    clock = clock_of(account)
+    complete(account, found()._replace(headers={"date": NOON}), granted())
+    clock.advance(2 * 3600)
+    dated = refused()._replace(headers={"date": "Fri, 27 Nov 2026 14:00:00 GMT"})
+    conversation = begin(account).go_on(dated, found()._replace(headers={"date": "Fri, 27 Nov 2026 14:00:01 GMT"}))
+    assert isinstance(conversation.error, CredentialsRefused)
+    assert begin(account).go_on().paths == [], "it is final"
+    assert isinstance(begin(new_account(store=store)).go_on().error, CredentialsRefused), "and all know of it"
+
+
+def test_a_code_that_is_long_in_coming_makes_no_cache_of_the_discovery() -> None:
+    account = new_account(totp=lambda: (clock_of(account).advance(11 * 60), "123456")[1])
+    late = refused()._replace(headers={"date": "Fri, 27 Nov 2026 12:11:00 GMT"})
+    conversation = begin(account).go_on(found()._replace(headers={"date": NOON}), late)
+    assert isinstance(conversation.error, CredentialsRefused)
+
+
 @pytest.mark.parametrize("date", [NOON, None])
 def test_a_refusal_soon_after_a_look_up_is_the_passwords(date: str | None) -> None:
     headers = {} if date is None else {"date": date}

@@ -1,0 +1,160 @@
+"""notary-auth for aiohttp, as a client middleware (aiohttp 3.12 and later).
+
+    import aiohttp
+    from notary_auth.aiohttp import NotaryAuth
+
+    async with aiohttp.ClientSession(middlewares=(NotaryAuth("JohnSmith", "qwe123QWE"),)) as session:
+        async with session.get("https://cloud.acronis.com/api/notary/v2/stored-files") as response:
+            print(await response.json())
+
+A middleware sees each hop of a redirect as a request of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+
+from ._extras import missing_extra
+
+try:
+    import aiohttp
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+    from yarl import URL
+except ModuleNotFoundError as error:
+    raise missing_extra("aiohttp", error) from None
+
+from ._adapters.auth import refuse_request
+from .adapter import Adapter, ControlBody, ControlRequest, ControlResponse, Drain, Received, SendControl, aperform
+from .errors import client_errors
+
+__all__ = ["NotaryAuth"]
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control response, and for all of its body
+CHUNK_SIZE = 16 * 1024  # bytes
+
+#: Where a redirect by another host has led this task to, and what it was; a middleware is told of neither.
+_led_by_another: ContextVar[URL | None] = ContextVar("led_by_another", default=None)
+
+
+class NotaryAuth(Adapter):
+    __doc__ = Adapter.__doc__
+
+    _errors = client_errors(aiohttp.ClientError, globals())
+    _network_error = aiohttp.ClientError, asyncio.TimeoutError
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType | None = None) -> ClientResponse:
+        """Sign a request and send it; after a 401, replay it if that helps. aiohttp calls this for each hop.
+
+        Raises:
+            TypeError: another client calls it.
+        """
+        if handler is None:
+            refuse_request(self, request)
+        if _led_by_another.get() == request.url.origin():  # which chooses no path that is signed (rule 5)
+            return _noted(await handler(request), is_own=False)
+        response: Any = None
+
+        async def do(step: Any) -> Any:
+            if isinstance(step, SendControl):
+                return await _send_control(step.request, request.session, request)
+            if isinstance(step, Drain):
+                await response.read()
+                return response.release()
+            return await aperform(step)
+
+        url = str(request.url)
+        signature: Any = self.account.cached_signature(url) or await self._arun(self.account.sign(url), do)
+        _apply(signature, request)
+        response = await handler(request)
+        for replays in count():
+            if replays == 0 and response.status != 401:
+                break
+            header = request.headers.get("Authorization")
+            received = Received(response.status, str(request.url), header, _can_replay(request), replays)
+            again = await self._arun(self.account.reauthorize(received), do)
+            if again is None:
+                break
+            _apply(again, request)
+            response = await handler(request)
+        is_clouds = response.url.origin() == URL(self.account.cloud_url)
+        return _noted(response, is_own=is_clouds or signature.authorization is not None)
+
+    async def alogout(self, session: aiohttp.ClientSession) -> None:
+        """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
+
+        The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
+
+        Raises:
+            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+        """
+
+        async def do(step: Any) -> Any:
+            return await (
+                _send_control(step.request, session) if isinstance(step, SendControl) else aperform(step)
+            )
+
+        await self._arun(self.account.log_out(), do)
+
+
+def _apply(signature: Any, request: ClientRequest) -> None:
+    """Sign a request, and send it where the signature says. The jar fills in the cookies of the new host."""
+    if signature.url is not None:
+        request.url = URL(signature.url, encoded=True)
+        request.headers.popall("Cookie", None)
+        request.update_cookies(request.session.cookie_jar.filter_cookies(request.url))
+    if signature.authorization is not None:
+        request.headers["Authorization"] = signature.authorization
+        request.headers["Host"] = signature.host
+
+
+def _can_replay(request: ClientRequest) -> bool:
+    """Whether a request's body can be sent again whole. A generator that was sent once would go out empty."""
+    body: Any = request.body
+    return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
+
+
+def _noted(response: ClientResponse, is_own: bool) -> ClientResponse:
+    """Take note of where a redirect leads, if it is not the account's own, or comes by way of another host."""
+    location = response.headers.get("Location") if response.status in (301, 302, 303, 307, 308) else None
+    is_led_on = location is not None and not is_own
+    _led_by_another.set(response.url.join(URL(location)).origin() if is_led_on and location else None)
+    return response
+
+
+async def _send_control(
+    request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None = None
+) -> ControlResponse:
+    """Send a control request by the connector of the user's session, with nothing else of it."""
+    is_plain = request.url.startswith("http:")  # it is for this machine: no proxy is to read the password
+    options: dict[str, Any] = {} if users is None else {"ssl": users.ssl}
+    if users is not None and not is_plain:
+        options.update(proxy=users.proxy, proxy_auth=users.proxy_auth)
+    async with (
+        aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=session.trust_env and not is_plain,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT[0], sock_read=TIMEOUT[1]),
+            auto_decompress=False,
+        ) as own,
+        own.request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            **options,
+        ) as response,
+    ):
+        body = ControlBody(response.status, response.headers, TIMEOUT[1])
+        if body.is_readable:
+            async for chunk in response.content.iter_chunked(CHUNK_SIZE):
+                goes_on = body.take(chunk)
+                del chunk  # no traceback with locals is to show it
+                if not goes_on:
+                    break
+        return body.response()
