@@ -1,4 +1,4 @@
-"""notary-auth for aiohttp, as a client middleware (aiohttp 3.12 and later).
+"""notary-auth for aiohttp, as a client middleware (aiohttp 3.12.15 and later).
 
     import aiohttp
     from notary_auth.aiohttp import NotaryAuth
@@ -13,6 +13,7 @@ A middleware sees each hop of a redirect as a request of its own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from itertools import count
 from typing import Any
@@ -45,14 +46,17 @@ class NotaryAuth(Adapter):
     _errors = client_errors(aiohttp.ClientError, globals())
     _network_error = aiohttp.ClientError, asyncio.TimeoutError
 
-    async def __call__(self, request: ClientRequest, handler: ClientHandlerType | None = None) -> ClientResponse:
+    def __call__(
+        self, request: ClientRequest, handler: ClientHandlerType | None = None
+    ) -> Coroutine[Any, Any, ClientResponse]:
         """Sign a request and send it; after a 401, replay it if that helps. aiohttp calls this for each hop.
 
         Raises:
-            TypeError: another client calls it.
+            TypeError: another client calls it, which has no handler.
         """
-        if handler is None:
-            refuse_request(self, request)
+        return refuse_request(self, request) if handler is None else self._handle(request, handler)
+
+    async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if _led_by_another.get() == request.url.origin():  # which chooses no path that is signed (rule 5)
             return _noted(await handler(request), is_own=False)
         response: Any = None
@@ -102,7 +106,7 @@ class NotaryAuth(Adapter):
 def _apply(signature: Any, request: ClientRequest) -> None:
     """Sign a request, and send it where the signature says. The jar fills in the cookies of the new host."""
     if signature.url is not None:
-        request.url = URL(signature.url, encoded=True)
+        request.url = request.original_url = URL(signature.url, encoded=True)  # the latter is the response's
         request.headers.popall("Cookie", None)
         request.update_cookies(request.session.cookie_jar.filter_cookies(request.url))
     if signature.authorization is not None:
@@ -126,6 +130,18 @@ def _noted(response: ClientResponse, is_own: bool) -> ClientResponse:
 
 async def _send_control(
     request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None = None
+) -> ControlResponse:
+    try:
+        return await _sent(request, session, users)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        # For these, aiohttp would send the user's request again, and so the password.
+        raise aiohttp.ClientConnectionError(str(error)) from None
+
+
+async def _sent(
+    request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None
 ) -> ControlResponse:
     """Send a control request by the connector of the user's session, with nothing else of it."""
     is_plain = request.url.startswith("http:")  # it is for this machine: no proxy is to read the password

@@ -67,11 +67,10 @@ class _NiquestsAuth(SessionAuth):
         replayed = await super()._reauthorize(response, _at_once(kwargs), redirected)
         return response if replayed is response else _put_in_place(replayed, response)
 
-    async def _rewind(self, response: Any) -> bool:
-        request = response.request
+    async def _rewind(self, request: Any) -> bool:
         seek = getattr(request.body, "seek", None)
         if not inspect.iscoroutinefunction(seek):
-            return await super()._rewind(response)
+            return await super()._rewind(request)
         # Where it began, niquests notes in a private attribute; its own `rewind_body` does not await.
         start = getattr(request, "_body_position", None)
         try:
@@ -101,7 +100,7 @@ class AsyncNotaryAuth(_NiquestsAuth, AsyncSessionAuth, AsyncAuthBase):
     _session_type: ClassVar[type] = niquests.AsyncSession
 
     @_to_be_awaited
-    def __call__(self, request: Any) -> Any:
+    def __call__(self, request: Any, *_: object) -> Any:
         """Sign a request. niquests calls this; it may look the data center up and log in.
 
         Raises:

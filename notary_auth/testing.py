@@ -1,4 +1,4 @@
-"""For tests: the replies to discovery and a login; and what tells the author of a token store that it is one.
+"""For tests: mock replies (`login_replies`), and checks for a token store of your own (`store_conformance`).
 
 `login_replies` is for libraries that answer in a client's place (responses, respx and the like). ::
 
@@ -67,7 +67,7 @@ def login_replies(
     token = {"access_token": access_token, "token_type": "bearer", "expires_in": 7200}
     return [
         {"method": "GET", "url": lookup.url, "json": {"login": username, "id": 0, "server_url": server_url}},
-        {"method": "POST", "url": f"{server_url}{protocol.TOKEN_PATH}", "json": token},
+        {"method": "POST", "url": f"{Origin.of_base_url(server_url)}{protocol.TOKEN_PATH}", "json": token},
     ]
 
 

@@ -6,6 +6,7 @@ An asynchronous client is driven by a loop of its own for each call, which is wh
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,14 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
 import requests
 import trio
 
+import notary_auth.aiohttp
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.requests
@@ -47,6 +50,11 @@ class Client:
     @property
     def is_async(self) -> bool:
         return False
+
+    @property
+    def records_replays(self) -> bool:
+        """Whether a response's history has the ones that were replayed."""
+        return True
 
     @property
     def auth_type(self) -> Any:
@@ -275,6 +283,95 @@ class HttpxTrio(HttpxAsync):
         return results
 
 
+class AiohttpAsyncio(Client):
+    """aiohttp's ClientSession, with the auth object as its middleware."""
+
+    @property
+    def records_replays(self) -> bool:
+        return False  # no middleware's replay is recorded, as of aiohttp's own digest authentication
+
+    @property
+    def is_async(self) -> bool:
+        return True
+
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            return await work()
+
+        return asyncio.run(main())
+
+    def send(self, method: str, url: str, *, auth: Any = None, follow: bool = False, **options: Any) -> Any:
+        if "content" in options:
+            options["data"] = options.pop("content")
+        if "files" in options:
+            options["data"] = form = aiohttp.FormData(quote_fields=False)
+            for name, file in options.pop("files").items():
+                filename, content = file if isinstance(file, tuple) else (name, file)
+                form.add_field(name, content, filename=filename)
+        if "ca" in options:
+            options["ssl"] = ssl.create_default_context(cafile=str(options.pop("ca")))
+        middlewares = () if auth is None else (auth,)
+
+        async def send() -> AiohttpResponse:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)
+            async with (
+                aiohttp.ClientSession(middlewares=middlewares, timeout=timeout) as session,
+                session.request(method, url, allow_redirects=follow, **options) as response,
+            ):
+                return AiohttpResponse(response, await response.read())
+
+        return self.run(send)
+
+    def at_once(self, urls: Sequence[str], auth: Any, connections: int = 100) -> list[Any]:
+        async def get_all() -> list[Any]:
+            connector = aiohttp.TCPConnector(limit=connections)
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+            async with aiohttp.ClientSession(middlewares=(auth,), connector=connector, timeout=timeout) as session:
+
+                async def get(url: str) -> Any:
+                    try:
+                        async with session.get(url) as response:
+                            return AiohttpResponse(response, await response.read())
+                    except Exception as error:
+                        return error
+
+                return await asyncio.gather(*map(get, urls))
+
+        return self.run(get_all)  # type: ignore[no-any-return]
+
+    def log_out(self, auth: Any) -> None:
+        async def log_out() -> None:
+            async with aiohttp.ClientSession() as session:
+                await auth.alogout(session)
+
+        self.run(log_out)
+
+    def call(self, auth: Any, request: Any) -> Any:
+        return self.run(lambda: auth(request, None))
+
+    def generator(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+        async def generate() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        return generate()
+
+
+class AiohttpResponse:
+    """aiohttp's response, read, in the words of the other clients."""
+
+    def __init__(self, response: Any, content: bytes) -> None:
+        self.status_code: int = response.status
+        self.content = content
+        self.text = content.decode(errors="replace")
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.url = str(response.url)
+        self.history = [AiohttpResponse(hop, b"") for hop in response.history]
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
 def _verify(options: dict[str, Any]) -> Any:
     """With `ca`, a file: check certificates against that. Else nothing is, which spares loading the CA bundle."""
     return ssl.create_default_context(cafile=options.pop("ca")) if "ca" in options else False
@@ -316,6 +413,7 @@ CLIENTS: list[Client] = [
     *_niquests_clients(),
     *_httpx_clients(httpx, notary_auth.httpx),
     *_httpx_clients(httpx2, notary_auth.httpx2),
+    AiohttpAsyncio("aiohttp", aiohttp, notary_auth.aiohttp, aiohttp.ClientError),
 ]
 #: The names of those that the default run has; the others have a smoke test in it, and all else in the matrix.
 DEFAULT = ("requests", "httpx", "httpx-asyncio")
@@ -323,7 +421,7 @@ HTTPX = [client for client in CLIENTS if client.library in (httpx, httpx2)]
 #: Those with sessions, response hooks and urllib3's retries.
 SESSIONS = [client for client in CLIENTS if isinstance(client, Requests | NiquestsAsyncio)]
 #: Those that tests/dry.py can run without a network.
-DRY = [client for client in CLIENTS if not isinstance(client, NiquestsAsyncio)]
+DRY = [client for client in CLIENTS if not isinstance(client, NiquestsAsyncio | AiohttpAsyncio)]
 
 
 def each(clients: Iterable[Client]) -> list[Any]:

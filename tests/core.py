@@ -34,6 +34,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import notary_auth
+import notary_auth.aiohttp as aiohttp_module
 from notary_auth import Account, CredentialsRefused, NotaryAuthError
 from notary_auth import _extras as extras_module
 from notary_auth._adapters import session_auth
@@ -95,11 +96,11 @@ from notary_auth._core.token_cache import AHEAD, FULL, STORE_LOCK_TIMEOUT, Effor
 from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, State, UnauthorizedPolicy
 from notary_auth._secrets import Bearer, Document, Secret, SecretBytes, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module
+from notary_auth._wire.explanation import RETRIED
 from notary_auth._wire.messages import BODY_LIMIT, ControlBody, ControlRequest, ControlResponse
 from notary_auth._wire.origin import MAX_BASE_URL, Origin
 from notary_auth._wire.protocol import (
     MAX_TOKEN,
-    RETRIED,
     RETRY_AFTER_LIMIT,
     flaw_of_text,
     login_request,
@@ -720,8 +721,14 @@ def warn_of_origins(patch: Patch, count: int) -> None:
 
 
 def set_control_timeout(patch: Patch, connect: float, read: float) -> None:
-    """The time-outs of control requests of requests and niquests, in seconds."""
-    patch.setattr(session_module, "TIMEOUT", (connect, read))
+    """The time-outs of control requests of requests, niquests and aiohttp, in seconds."""
+    for module in (session_module, aiohttp_module):
+        patch.setattr(module, "TIMEOUT", (connect, read))
+
+
+def use_session_type(patch: Patch, auth_type: type, session_type: type) -> None:
+    """Let control requests go through sessions of this type."""
+    patch.setattr(auth_type, "_session_type", session_type)
 
 
 def shorten_pauses(patch: Patch) -> None:

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
+import aiohttp
 import anyio
 import httpx
 import httpx2
 import requests
 import trio
 
+import notary_auth.aiohttp
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.requests
@@ -29,7 +31,7 @@ from notary_auth import Account
 from .core import MAX_LOST_LEADERS
 
 TIMEOUT = 120.0
-LOOPS = 4  # of a `Herd`
+LOOPS = 5  # of a `Herd`
 
 
 # anyio's oldest version imports what it needs for an event loop at its first use. Of two threads that do so at one
@@ -250,7 +252,7 @@ class Herd:
 
     Args:
         threads: an even number; half of them with requests, half with httpx.
-        tasks: on each of four event loops, with httpx and httpx2 under asyncio and under trio.
+        tasks: on each of five event loops, with httpx and httpx2 under asyncio and under trio, and with aiohttp.
     """
 
     def __init__(self, account: Account, url: str, threads: int, tasks: int) -> None:
@@ -260,6 +262,7 @@ class Herd:
         self._requests = notary_auth.requests.NotaryAuth.from_account(account)
         self._httpx = notary_auth.httpx.NotaryAuth.from_account(account)
         self._httpx2 = notary_auth.httpx2.NotaryAuth.from_account(account)
+        self._aiohttp = notary_auth.aiohttp.NotaryAuth.from_account(account)
         self._start = threading.Barrier(threads + LOOPS)
         self.statuses: list[Any] = []
 
@@ -270,6 +273,7 @@ class Herd:
         work += [lambda: asyncio.run(self._asyncio(httpx2.AsyncClient(auth=self._httpx2, timeout=120)))]
         work += [lambda: trio.run(self._trio, httpx.AsyncClient(auth=self._httpx, timeout=120))]
         work += [lambda: trio.run(self._trio, httpx2.AsyncClient(auth=self._httpx2, timeout=120))]
+        work += [lambda: asyncio.run(self._with_aiohttp())]
         threads = [threading.Thread(target=each) for each in work]
         for thread in threads:
             thread.start()
@@ -291,6 +295,18 @@ class Herd:
             self._start.wait()
             answers = await asyncio.gather(*(client.get(self._url) for _ in range(self._tasks)))
             self.statuses.extend(answer.status_code for answer in answers)
+
+    async def _with_aiohttp(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=120)
+        async with aiohttp.ClientSession(middlewares=(self._aiohttp,), timeout=timeout) as session:
+
+            async def get() -> int:
+                async with session.get(self._url) as response:
+                    await response.read()
+                    return response.status
+
+            self._start.wait()
+            self.statuses.extend(await asyncio.gather(*(get() for _ in range(self._tasks))))
 
     async def _trio(self, client: Any) -> None:
         async def get() -> None:

@@ -237,7 +237,7 @@ def reports() -> Iterator[list[bytes]]:
 
     sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", transport=Kept, default_integrations=False)
     yield sent
-    sentry_sdk.init()
+    sentry_sdk.init(default_integrations=False)
 
 
 PASSWORD = "geheim-" + "abcdef"  # in one piece, Sentry would have it from the lines of this file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import io
 import os
@@ -10,21 +9,22 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 import requests
+import urllib3
 from tqdm import tqdm
 
 from notary_auth import CredentialsRefused
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .clients import in_threads
 from .paths import ROOT
 from .waiting import until
 
@@ -198,61 +198,50 @@ def test_every_example_is_run() -> None:
 @pytest.fixture
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    return importlib.import_module("aiohttp_adapter")
+    return importlib.import_module("urllib3_adapter")
 
 
-def in_aiohttp(work: Callable[[aiohttp.ClientSession], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        async with aiohttp.ClientSession() as session:
-            return await work(session)
-
-    return asyncio.run(main())
+@pytest.fixture
+def pool() -> Iterator[urllib3.PoolManager]:
+    with urllib3.PoolManager(maxsize=30) as manager:
+        yield manager
 
 
-def test_the_adapter_of_the_page_keeps_the_rules(notary: Sandbox, adapter: Any) -> None:
+def test_the_adapter_of_the_page_keeps_the_rules(notary: Sandbox, adapter: Any, pool: urllib3.PoolManager) -> None:
     auth = adapter.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
     files = f"{notary.api_url}/stored-files"
 
-    async def statuses(session: aiohttp.ClientSession, url: str, count: int = 1, **options: Any) -> list[int]:
-        answers = await asyncio.gather(*(auth.request(session, "GET", url, **options) for _ in range(count)))
-        for answer in answers:
-            answer.release()
-        return [answer.status for answer in answers]
+    def statuses(url: str, count: int = 1, **options: Any) -> list[int]:
+        responses = in_threads(lambda _: auth.request(pool, "GET", url, **options), range(count))
+        return [response.status for response in responses]
 
-    async def work(session: aiohttp.ClientSession) -> None:
-        assert await statuses(session, files, 30) == [200] * 30
-        assert (notary.count("lookup"), notary.count("login")) == (1, 1)
-        notary.revoke_tokens()
-        assert await statuses(session, files, 10) == [200] * 10
-        assert notary.count("login") == 2
-        notary.move()
-        assert await statuses(session, files) == [200]
-        assert await statuses(session, f"{notary.foreign_url}/x") == [200]
-        assert not [call for call in notary.calls if call.host == "foreign host" and call.is_signed]
-        notary.revoke_tokens()
-
-        async def body() -> Any:
-            yield b"once"
-
-        assert await statuses(session, files, data=body()) == [401]
-        assert await statuses(session, files) == [200]
-        await statuses(session, files, headers={"cookie": "cloud=1", "X-Mine": "yes"})
-        assert notary.calls[-1].headers.get("cookie") is None
-        assert notary.calls[-1].headers["x-mine"] == "yes"
-        await auth.alogout(session)
-        assert notary.count("revoke") == 1
-
-    in_aiohttp(work)
+    assert statuses(files, 30) == [200] * 30
+    assert (notary.count("lookup"), notary.count("login")) == (1, 1)
+    notary.revoke_tokens()
+    assert statuses(files, 10) == [200] * 10
+    assert notary.count("login") == 2
+    notary.move()
+    assert statuses(files) == [200]
+    assert statuses(f"{notary.foreign_url}/x") == [200]
+    assert not [call for call in notary.calls if call.host == "foreign host" and call.is_signed]
+    notary.revoke_tokens()
+    assert statuses(files, body=iter([b"once"])) == [401]
+    assert statuses(files) == [200]
+    statuses(files, headers={"cookie": "cloud=1", "X-Mine": "yes"})
+    assert notary.calls[-1].headers.get("cookie") is None
+    assert notary.calls[-1].headers["x-mine"] == "yes"
+    auth.logout(pool)
+    assert notary.count("revoke") == 1
 
 
-def test_the_adapters_errors_are_the_clients_own(notary: Sandbox, adapter: Any) -> None:
+def test_the_adapters_errors_are_the_clients_own(notary: Sandbox, adapter: Any, pool: urllib3.PoolManager) -> None:
     auth = adapter.NotaryAuth(notary.username, "wrong", cloud_url=notary.url)
     with pytest.raises(CredentialsRefused) as caught:
-        in_aiohttp(lambda session: auth.request(session, "GET", f"{notary.api_url}/stored-files"))
-    assert isinstance(caught.value, aiohttp.ClientError)
+        auth.request(pool, "GET", f"{notary.api_url}/stored-files")
+    assert isinstance(caught.value, urllib3.exceptions.HTTPError)
     nowhere = adapter.NotaryAuth("JohnSmith", "x", cloud_url="http://127.0.0.1:1")
-    with pytest.raises(aiohttp.ClientError):
-        in_aiohttp(lambda session: nowhere.request(session, "GET", "http://127.0.0.1:1/x"))
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        nowhere.request(pool, "GET", "http://127.0.0.1:1/x")
 
 
 def test_the_adapter_has_less_than_a_hundred_lines(adapter: Any) -> None:

@@ -296,6 +296,8 @@ def test_a_fault(client: Client, fault: Fault, path: str) -> None:
     if fault.name == "body shorter than announced" and client.name == "requests" and urllib3.__version__ < "2":
         assert "is not JSON" in str(observed.error)  # it does not mind
         return
+    if client.name == "aiohttp" and path == LOOKUP and fault.outcome == NETWORK:  # repeats a GET once by itself
+        observed = observed._replace(tries=1)
     check(fault, path, observed)
 
 

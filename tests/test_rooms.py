@@ -12,7 +12,7 @@ import pytest
 from .paths import ROOT
 
 PACKAGE = ROOT / "notary_auth"
-CLIENTS = {"requests", "httpx", "httpx2", "niquests"}
+CLIENTS = {"requests", "httpx", "httpx2", "niquests", "aiohttp"}
 
 #: From the ground up: a room may import its like, and what stands in a line above its own.
 LAYERS: tuple[set[str], ...] = (

@@ -109,7 +109,7 @@ def test_rule_18_a_life_of_logins_shows_no_secret(
     texts += (repr(hop.headers) + repr(hop) for answer in answers for hop in (answer, *answer.history))
     texts += (repr(pickle.dumps(answer)) for answer in answers)
     assert "notary_auth" in log.loggers
-    assert log.loggers & {"urllib3", "httpcore", "httpcore2"}, "the clients' own are on as well"
+    assert log.loggers & {"urllib3", "httpcore", "httpcore2", "asyncio"}, "the clients' own are on as well"
     assert leaks(texts, secrets) == []
 
 

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import aiohttp
 from requests_toolbelt import MultipartEncoder
 
-from .clients import CLIENTS, HTTPX, Client, HttpxAsync, NiquestsAsyncio, Requests
+from .clients import CLIENTS, HTTPX, AiohttpAsyncio, Client, HttpxAsync, NiquestsAsyncio, Requests
 
 MIB = 1024 * 1024
 
@@ -30,7 +31,7 @@ def transfer(client: Client, cloud_url: str, auth: Any, size: int) -> None:
 
 
 def upload(client: Client, url: str, auth: Any, content: IO[bytes]) -> str:
-    if client not in HTTPX:
+    if client not in HTTPX and not isinstance(client, AiohttpAsyncio):
         form = MultipartEncoder({"file": ("zeros", content)})
         body: Any = form
         if client.name != "requests":  # niquests reads an encoder into memory, but streams what it has to iterate
@@ -49,6 +50,16 @@ def download(client: Client, url: str, auth: Any) -> int:
             for chunk in answer.iter_content(65536):
                 size += len(chunk)
         return size
+    if isinstance(client, AiohttpAsyncio):
+
+        async def fetch() -> int:
+            size = 0
+            async with aiohttp.ClientSession(middlewares=(auth,)) as session, session.get(url) as answer:
+                async for chunk in answer.content.iter_chunked(65536):
+                    size += len(chunk)
+            return size
+
+        return int(client.run(fetch))
     if isinstance(client, NiquestsAsyncio):
 
         async def receive() -> int:

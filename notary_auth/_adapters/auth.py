@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="Adapter")
 Result = TypeVar("Result")
 
-_CLIENTS = ("requests", "niquests", "httpx", "httpx2")
+_CLIENTS = ("requests", "niquests", "httpx", "httpx2", "aiohttp")
 
 
 class Adapter:

@@ -64,7 +64,7 @@ class HttpxAuth(Adapter):
         super()._bind(account)
         self._cached_signature_at = account.cached_signature_at  # looked up for each request, so it is at hand
 
-    def __call__(self, request: object) -> NoReturn:
+    def __call__(self, request: object, *_: object) -> NoReturn:
         """Refuse a client of another kind: they all call an auth object that they take for a function."""
         refuse_request(self, request)
 
