@@ -237,7 +237,9 @@ class RequestsAuth(SessionAuth):
         signature = self._cached_signature(request.url or "")
         if signature is None:
             finish(self._sign(request))
-        elif signature.url is None and not _has_host(request):  # as `apply` does it; what most requests take
+        elif signature.url is None and not _has_header(
+            request, "host", b"host"
+        ):  # as `apply` does it; what most requests take
             request.headers["Authorization"] = signature.authorization
         else:
             apply(signature, request)
@@ -276,14 +278,14 @@ def _drop_header(request: Any, name: str) -> None:
     request.headers.pop(name.encode(), None)  # niquests takes bytes as they are
 
 
-def _has_host(request: Any) -> bool:
-    """Whether the user has given a prepared request a Host.
+def _has_header(request: Any, name: str, as_bytes: bytes) -> bool:
+    """Whether a prepared request has a header, by its lower-case name.
 
     The public way to see lets a KeyError be raised, which takes as long as all the rest of a signature. Without
     the private dictionary, that is the way.
     """
     headers = getattr(request.headers, "_store", request.headers)
-    return "host" in headers or b"host" in headers
+    return name in headers or as_bytes in headers
 
 
 def apply(signature: Signature, request: Any) -> None:
@@ -292,13 +294,14 @@ def apply(signature: Signature, request: Any) -> None:
         request.url = signature.url
         # Cookies are for the host that the request was addressed to. The jar fills in the new host's: requests
         # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
-        _drop_header(request, "Cookie")
+        if _has_header(request, "cookie", b"cookie"):
+            _drop_header(request, "Cookie")
         jar = getattr(request, "_cookies", None)
         if jar:
             request.prepare_cookies(jar)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
-        if _has_host(request):  # the client's own is right
+        if _has_header(request, "host", b"host"):  # the client's own is right
             _drop_header(request, "Host")
 
 
