@@ -179,6 +179,7 @@ PUBLIC = {
     "notary_auth.requests.NotaryAuth": {*ADAPTER, "logout"},
     "notary_auth.niquests.NotaryAuth": {*ADAPTER, "logout"},
     "notary_auth.niquests.AsyncNotaryAuth": {*ADAPTER, "alogout"},
+    "notary_auth.aiohttp.NotaryAuth": {*ADAPTER, "alogout"},
     "notary_auth.httpx.NotaryAuth": {
         *ADAPTER,
         *("logout", "alogout", "auth_flow", "sync_auth_flow", "async_auth_flow"),

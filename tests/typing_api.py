@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import aiohttp
 import httpx
 import httpx2
 import niquests
 import requests
 from typing_extensions import assert_type
 
+import notary_auth.aiohttp
 import notary_auth.httpx
 import notary_auth.httpx2
 import notary_auth.niquests
@@ -38,15 +40,26 @@ def one_argument(url: str) -> None:
     niquests.AsyncSession(auth=notary_auth.niquests.AsyncNotaryAuth("JohnSmith", "qwe123QWE"))
     httpx.Client(auth=notary_auth.httpx.NotaryAuth("JohnSmith", "qwe123QWE"))
     httpx2.AsyncClient(auth=notary_auth.httpx2.NotaryAuth("JohnSmith", "qwe123QWE"))
+    aiohttp.ClientSession(middlewares=(notary_auth.aiohttp.NotaryAuth("JohnSmith", "qwe123QWE"),))
 
 
 def ask_keyring() -> str:
     return "qwe123QWE"
 
 
+def api_clients() -> None:
+    url = "https://eu2-cloud.acronis.com"
+    account = Account.for_client("client-1", ask_keyring, server_url=url, store=MemoryStore())
+    assert_type(account, Account)
+    with_requests = notary_auth.requests.NotaryAuth.for_client("client-1", "secret", server_url=url)
+    assert_type(with_requests, notary_auth.requests.NotaryAuth)
+    notary_auth.requests.NotaryAuth.for_client("client-1", "secret", server_url=url, session=requests.Session())
+    assert_type(notary_auth.aiohttp.NotaryAuth.from_account(account), notary_auth.aiohttp.NotaryAuth)
+
+
 def all_arguments() -> Account:
     auth = notary_auth.httpx.NotaryAuth(
-        "JohnSmith", ask_keyring, cloud_url="https://cloud.acronis.com", totp=lambda: "123456"
+        "JohnSmith", ask_keyring, cloud_url="https://cloud.acronis.com", server_url=None, totp=lambda: "123456"
     )
     assert_type(auth.account, Account)
     assert_type(auth.account.server_url, str | None)
