@@ -22,8 +22,8 @@ from notary_auth import errors
 from notary_auth._adapters.drivers import finish
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._core.refusals import HOW_TO_TRY_AT_ONCE
+from notary_auth._wire.explanation import PASS_TOTP
 from notary_auth._wire.origin import Origin
-from notary_auth._wire.protocol import PASS_TOTP
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
 

@@ -12,11 +12,19 @@ from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from notary_auth._secrets import Document, Secret
+from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired, TotpSetupRequired
 
 from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 
 _SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
 WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
+#: What a program can do; the commands replace it by what their user can.
+PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
+_ABOUT_THE_REQUEST = frozenset(
+    {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
+)
+#: By whether it is an API client that is refused.
+_REFUSED_AS = {False: frozenset({"access_denied", "invalid_grant"}), True: frozenset({"invalid_client"})}
 _HIDDEN = "***"  # in place of a secret
 RETRIED = frozenset({429, 502, 503, 504})  # statuses of a platform that is busy: it may answer otherwise later
 _SHOWN = 200  # characters of what the platform says that are worth showing
@@ -45,6 +53,38 @@ def explanation(response: ControlResponse, secrets: Iterable[Secret]) -> tuple[s
     texts = (document.get(name) for name in ("error", "error_description"))
     code, description = (text if isinstance(text, str) and text else None for text in texts)
     return code, code and _shown(code, secrets), description and _shown(description, secrets)
+
+
+def meaning_of_refusal(
+    response: ControlResponse, code: str | None, who: str, said: str, *, offline_access: bool, is_client: bool
+) -> tuple[type[LoginError], str]:
+    """What a login's response other than 200 means (rule 25): the class of its error, and the message.
+
+    Args:
+        code: `error` as it came.
+        who: the login, in words.
+        said: what the platform said, in words.
+    """
+    message = f"{who} failed: the platform answered {said}"
+    if code == "totp_setup_required":
+        return TotpSetupRequired, (
+            f"{who} needs two-factor authentication, and the account has not set it up: {said}. No code can help: "
+            "enrol the account in the console, or have an administrator turn it into a service account."
+        )
+    if code == "totp_required":
+        return TotpRequired, f"{who} needs a TOTP code: {said}. {PASS_TOTP}"
+    if code == "invalid_totp":
+        return TotpRequired, f"{who} failed: {said}. Check the secret and the clock behind totp=."
+    if code in _ABOUT_THE_REQUEST and not (is_client and code == "invalid_client"):
+        return LoginError, f"{message}, which is about the request and not about the password"
+    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to
+    # send again what was refused is the worse mistake.
+    is_refused = response.status == 400 and (code in _REFUSED_AS[is_client] or response.is_hidden)
+    if response.status == 401 or is_refused:
+        return CredentialsRefused, f"the platform refused {who}: {said}."
+    if response.status == 403 and offline_access:
+        message = f"{message}, which may be about offline_access=True and is not about the password"
+    return LoginError, message
 
 
 def what_was_said(error: str | None, description: str | None, response: ControlResponse) -> str:

@@ -17,15 +17,12 @@ from urllib.parse import urlencode
 from notary_auth._secrets import Basic, Bearer, Document, Secret, SecretBytes
 from notary_auth._version import __version__
 from notary_auth.errors import (
-    CredentialsRefused,
     DiscoveryError,
     LoginError,
     LogoutError,
-    TotpRequired,
-    TotpSetupRequired,
 )
 
-from .explanation import WRONG_PLACE, described, explanation, read_object, what_was_said
+from .explanation import WRONG_PLACE, described, explanation, meaning_of_refusal, read_object, what_was_said
 from .messages import ControlRequest, ControlResponse
 from .origin import Origin
 
@@ -44,15 +41,6 @@ _HEADERS = {
     "User-Agent": f"notary-auth/{__version__}",
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
-#: What a program can do; the commands replace it by what their user can.
-PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
-_REFUSED_AS = {
-    False: frozenset({"access_denied", "invalid_grant"}),
-    True: frozenset({"invalid_client"}),
-}  # a client
-_ABOUT_THE_REQUEST = frozenset(
-    {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
-)
 MAX_TOKEN = 16 * 1024  # characters
 
 
@@ -170,7 +158,9 @@ def read_login(
     """
     url = f"{data_center}{TOKEN_PATH}"
     if response.status != 200:
-        raise _login_refusal(response, data_center, username, secrets, offline_access, is_client)
+        raise _login_refusal(
+            response, data_center, username, secrets, offline_access=offline_access, is_client=is_client
+        )
     document, flaw = read_object(response)
     if document is not None:
         refresh_token = document.get("refresh_token") if offline_access else None
@@ -189,42 +179,20 @@ def read_login(
     )
 
 
-def _login_refusal(  # noqa: PLR0917  one caller, which hands on what it was given
+def _login_refusal(
     response: ControlResponse,
     data_center: Origin,
     username: str,
     secrets: Iterable[Secret],
+    *,
     offline_access: bool,
     is_client: bool,
 ) -> LoginError:
     code, error, description = explanation(response, secrets)
-    who = f"the login of {username!r} at {data_center}"
-    said = what_was_said(error, description, response)
-    kind: type[LoginError] = LoginError
-    message = f"{who} failed: the platform answered {said}"
-    if code == "totp_setup_required":
-        kind = TotpSetupRequired
-        message = (
-            f"{who} needs two-factor authentication, and the account has not set it up: {said}. No code can help: "
-            "enrol the account in the console, or have an administrator turn it into a service account."
-        )
-    elif code == "totp_required":
-        kind = TotpRequired
-        message = f"{who} needs a TOTP code: {said}. {PASS_TOTP}"
-    elif code == "invalid_totp":
-        kind = TotpRequired
-        message = f"{who} failed: {said}. Check the secret and the clock behind totp=."
-    elif code in _ABOUT_THE_REQUEST and not (is_client and code == "invalid_client"):
-        message = f"{message}, which is about the request and not about the password"
-    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to
-    # send again what was refused is the worse mistake.
-    elif response.status == 401 or (
-        response.status == 400 and (code in _REFUSED_AS[is_client] or response.is_hidden)
-    ):
-        kind = CredentialsRefused
-        message = f"the platform refused {who}: {said}."
-    elif response.status == 403 and offline_access:
-        message = f"{message}, which may be about offline_access=True and is not about the password"
+    who, said = f"the login of {username!r} at {data_center}", what_was_said(error, description, response)
+    kind, message = meaning_of_refusal(
+        response, code, who, said, offline_access=offline_access, is_client=is_client
+    )
     return kind(
         message,
         status=response.status,
