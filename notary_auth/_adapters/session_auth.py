@@ -176,7 +176,7 @@ class SessionAuth(Adapter):
         except (self._library.ConnectionError, self._library.Timeout) as error:
             if options is not None:
                 raise
-            raise explained(error) from error
+            raise explained(error)  # noqa: B904  its cause is set, unless it is the very same error
         finally:
             await settled(session.close())
 

@@ -33,9 +33,8 @@ async def send_control(
         response = await _sent(prepared, session, library, options or {})
     except library.HTTPError as error:  # from a Session subclass whose `send` calls raise_for_status()
         response = error.response
-        if (
-            getattr(getattr(response, "request", None), "url", None) != prepared.url
-        ):  # of another request of its own
+        answered = getattr(response, "request", None)
+        if getattr(answered, "url", None) != prepared.url:  # another request, which that session has made
             raise
     except library.exceptions.RetryError as error:
         status = _status_retried(error)
