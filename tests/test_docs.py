@@ -38,7 +38,7 @@ def block_with(text: str) -> str:
 
 def test_the_block_on_niquests_runs(notary: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("niquests")
-    code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\nSeveral clients, one login")[0]
+    code = PAGES["clients"].partition(".. code-block:: python\n")[2].partition("\naiohttp\n---")[0]
     run_block(textwrap.dedent(code), notary, monkeypatch)
     assert notary.count("login") == 1
 
