@@ -13,7 +13,8 @@ A middleware sees each hop of a redirect as a request of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import count
 from typing import Any
@@ -35,9 +36,10 @@ __all__ = ["NotaryAuth"]
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control response, and for all of its body
 CHUNK_SIZE = 16 * 1024  # bytes
+Sending = Awaitable[ClientResponse]
 
-#: Where a redirect by another host has led this task to, and what it was; a middleware is told of neither.
-_led_by_another: ContextVar[URL | None] = ContextVar("led_by_another", default=None)
+#: Where another host's redirect has led this task to: a middleware is not told.
+_led_to: ContextVar[URL | None] = ContextVar("led_to", default=None)
 
 
 class NotaryAuth(Adapter):
@@ -46,18 +48,12 @@ class NotaryAuth(Adapter):
     _errors = client_errors(aiohttp.ClientError, globals())
     _network_error = aiohttp.ClientError, asyncio.TimeoutError
 
-    def __call__(
-        self, request: ClientRequest, handler: ClientHandlerType | None = None
-    ) -> Coroutine[Any, Any, ClientResponse]:
-        """Sign a request and send it; after a 401, replay it if that helps. aiohttp calls this for each hop.
-
-        Raises:
-            TypeError: another client calls it, which has no handler.
-        """
+    def __call__(self, request: ClientRequest, handler: ClientHandlerType | None = None) -> Sending:
+        """Sign a request and send it; after a 401, replay it if that helps. Another client gets a TypeError."""
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        if _led_by_another.get() == request.url.origin():  # which chooses no path that is signed (rule 5)
+        if _led_to.get() == request.url.origin():  # another host chooses no path that is signed (rule 5)
             return _noted(await handler(request), is_own=False)
         response: Any = None
 
@@ -89,16 +85,13 @@ class NotaryAuth(Adapter):
     async def alogout(self, session: aiohttp.ClientSession) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
 
-        The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
-
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
 
         async def do(step: Any) -> Any:
-            return await (
-                _send_control(step.request, session) if isinstance(step, SendControl) else aperform(step)
-            )
+            is_control = isinstance(step, SendControl)
+            return await (_send_control(step.request, session) if is_control else aperform(step))
 
         await self._arun(self.account.log_out(), do)
 
@@ -121,56 +114,43 @@ def _can_replay(request: ClientRequest) -> bool:
 
 
 def _noted(response: ClientResponse, is_own: bool) -> ClientResponse:
-    """Take note of where a redirect leads, if it is not the account's own, or comes by way of another host."""
-    location = response.headers.get("Location") if response.status in (301, 302, 303, 307, 308) else None
-    is_led_on = location is not None and not is_own
-    _led_by_another.set(response.url.join(URL(location)).origin() if is_led_on and location else None)
+    """Take note of where a redirect leads that is not the account's own, or comes by way of another host."""
+    _led_to.set(None)
+    if response.status in (301, 302, 303, 307, 308) and not is_own:
+        with suppress(ValueError):  # no URL, or none of a host: aiohttp says so
+            _led_to.set(response.url.join(URL(response.headers.get("Location", ""))).origin())
     return response
 
 
 async def _send_control(
     request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None = None
 ) -> ControlResponse:
+    """Send a control request by the connector of the user's session, with nothing else of it."""
+    is_plain = request.url.startswith("http:")  # it is for this machine: no proxy is to read the password
+    options: dict[str, Any] = {"data": request.body, "headers": request.headers, "allow_redirects": False}
+    if users is not None:
+        options["ssl"] = users.ssl
+        options |= {} if is_plain else {"proxy": users.proxy, "proxy_auth": users.proxy_auth}
+    own = aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=session.trust_env and not is_plain,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT[0], sock_read=TIMEOUT[1]),
+        auto_decompress=False,
+    )
     try:
-        return await _sent(request, session, users)
+        async with own, own.request(request.method, URL(request.url, encoded=True), **options) as response:
+            body = ControlBody(response.status, response.headers, TIMEOUT[1])
+            if body.is_readable:
+                async for chunk in response.content.iter_chunked(CHUNK_SIZE):
+                    goes_on = body.take(chunk)
+                    del chunk  # no traceback with locals is to show it
+                    if not goes_on:
+                        break
+            return body.response()
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         # For these, aiohttp would send the user's request again, and so the password.
         raise aiohttp.ClientConnectionError(str(error)) from None
-
-
-async def _sent(
-    request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None
-) -> ControlResponse:
-    """Send a control request by the connector of the user's session, with nothing else of it."""
-    is_plain = request.url.startswith("http:")  # it is for this machine: no proxy is to read the password
-    options: dict[str, Any] = {} if users is None else {"ssl": users.ssl}
-    if users is not None and not is_plain:
-        options.update(proxy=users.proxy, proxy_auth=users.proxy_auth)
-    async with (
-        aiohttp.ClientSession(
-            connector=session.connector,
-            connector_owner=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=session.trust_env and not is_plain,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT[0], sock_read=TIMEOUT[1]),
-            auto_decompress=False,
-        ) as own,
-        own.request(
-            request.method,
-            URL(request.url, encoded=True),
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            **options,
-        ) as response,
-    ):
-        body = ControlBody(response.status, response.headers, TIMEOUT[1])
-        if body.is_readable:
-            async for chunk in response.content.iter_chunked(CHUNK_SIZE):
-                goes_on = body.take(chunk)
-                del chunk  # no traceback with locals is to show it
-                if not goes_on:
-                    break
-        return body.response()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 
@@ -139,3 +140,20 @@ def test_httpx_prefers_the_clients_settings(
     with httpx.Client(verify=secure.ssl_context) as client, pytest.raises(httpx.ProxyError):
         client.get(url)
     assert (len(proxy.paths), len(other_proxy.paths)) == (1, 1)
+
+
+def test_aiohttps_logins_go_through_the_requests_proxy_and_context(secure: Sandbox, proxy: BadServer) -> None:
+    import aiohttp
+
+    from notary_auth.aiohttp import NotaryAuth
+
+    auth = NotaryAuth(secure.username, secure.password, cloud_url=secure.url)
+
+    async def get() -> int:
+        async with aiohttp.ClientSession(middlewares=(auth,)) as session:
+            options = {"proxy": proxy.url, "ssl": secure.ssl_context}
+            async with session.get(f"{secure.api_url}/stored-files", **options) as response:
+                return response.status
+
+    assert asyncio.run(get()) == 200
+    assert set(proxy.paths) == hosts(secure)
