@@ -25,7 +25,6 @@ CASES = [
     "lag",
     "rollover",
     "revocation",
-    "memory",
     "imports",
     "fleet",
 ]
