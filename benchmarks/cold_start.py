@@ -6,27 +6,32 @@ that goes there or comes back.
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
 
-from .contestants import NOTARY_AUTH, THREADS, Contestant, notary_session
-from .platform import Platform
+from .contestants import NOTARY_AUTH, TASKS, THREADS, Contestant, notary_session
+from .platform import SandboxPlatform
 from .table import Result, Table
 
-CONTESTANTS = [*THREADS, Contestant(f"{NOTARY_AUTH}, session=", "requests", notary_session, discovers=True)]
+CONTESTANTS = [
+    *THREADS,
+    Contestant(f"{NOTARY_AUTH}, session=", "requests", notary_session, discovers=True),
+    *(each for each in TASKS if each.client == "aiohttp"),
+]
 ROUND_TRIPS = 0.0, 0.05, 0.2
 REPEATS = 3
 
 
-def once(contestant: Contestant, platform: Platform) -> tuple[float, list[int]]:
+async def once(contestant: Contestant, platform: SandboxPlatform) -> tuple[float, list[int]]:
     """Seconds, and how many look-ups, logins and connections that took."""
-    with contestant.open(platform) as opened:
+    async with contestant.open(platform) as opened:
         platform.clear()
         started = time.perf_counter()
-        status = opened.new_client()(contestant.url(platform))
+        status = await (await opened.first_client())(contestant.url(platform))
         took = time.perf_counter() - started
     if status != 200:
-        raise RuntimeError(f"{contestant.name}: {status}")
+        raise RuntimeError(f"{contestant.label}: {status}")
     return took, [platform.count("lookup"), platform.count("login", "refresh"), platform.connections()]
 
 
@@ -34,9 +39,9 @@ def run() -> Result:
     seconds: dict[Contestant, list[float]] = {each: [] for each in CONTESTANTS}
     counts: dict[Contestant, list[int]] = {}
     for round_trip in ROUND_TRIPS:
-        with Platform(tls=True, round_trip=round_trip) as platform, platform.trusted():
+        with SandboxPlatform(tls=True, round_trip=round_trip) as platform, platform.trusted():
             for each in CONTESTANTS:
-                runs = [once(each, platform) for _ in range(REPEATS)]
+                runs = [asyncio.run(once(each, platform)) for _ in range(REPEATS)]
                 seconds[each].append(statistics.median(took for took, _ in runs))
                 counts[each] = runs[-1][1]
     rows = []

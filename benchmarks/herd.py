@@ -1,4 +1,5 @@
-"""Callers that all begin at once with nothing known: how many logins, and how long until the last has its answer.
+"""Callers that all begin at once with nothing known: how many logins, and how long until the last has its answer;
+and, in the case `lag`, how long an event loop stands still meanwhile, which all else that runs on it would feel.
 
 In memory (`in_memory`): a login takes 0.1 s, any other call nothing. A contestant that took more than `LIMIT` is
 not asked for ten times as many. And over sockets, with a hundred tasks to a client, since httpx's pool looks at
@@ -8,136 +9,107 @@ all its connections for each request that waits for one: ten thousand tasks of o
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from typing import Any
 
-import httpx
-import httpx2
-
 from notary_auth.sandbox._model import LOGIN
+from tests.heartbeat import heartbeat
 
-from .contestants import (
-    ASYNC_OPTIONS,
-    HEADER,
-    NOTARY_AUTH,
-    TASKS,
-    THREADS,
-    AsyncContestant,
-    Contestant,
-    header_for,
-    notary_for,
-)
+from .contestants import HEADER, NOTARY_AUTH, TASKS, THREADS, Contestant
 from .in_memory import InMemoryPlatform
-from .platform import FILES, Platform
+from .platform import Platform, SandboxPlatform
 from .table import Result, Table
 
 SIZES = 1, 10, 100, 1000, 10_000
 LOGIN_TAKES = 0.1  # seconds
 REPEATS = 2
 LIMIT = 10.0
+LAG_LOGIN_TAKES, LAG_TASKS, LAG_REPEATS = 1.0, 20, 3
 
 
-def threads(contestant: Contestant, size: int) -> tuple[float, int]:
-    """Seconds, and logins."""
-    start = threading.Event()
-    with InMemoryPlatform(login_takes=LOGIN_TAKES) as platform, contestant.open(platform) as opened:
-        url = contestant.url(platform)
+async def once(contestant: Contestant, platform: Platform, size: int, **options: Any) -> float:
+    """Seconds."""
+    url = contestant.url(platform)
+    async with contestant.open(platform, **options) as opened:
 
-        def ask() -> int:
-            start.wait()
-            return opened.new_client()(url)
+        async def ask() -> int:
+            return await (await opened.new_client())(url)
 
-        with ThreadPoolExecutor(size) as callers:
-            asked = [callers.submit(ask) for _ in range(size)]
-            started = time.perf_counter()
-            start.set()
-            statuses = {each.result() for each in asked}
-            took = time.perf_counter() - started
-        if statuses != {200}:
-            raise RuntimeError(f"{contestant.name}: {statuses}")
-        return took, platform.count("login", "refresh")
-
-
-def tasks(contestant: AsyncContestant, size: int) -> tuple[float, int]:
-    """Seconds, and logins."""
-
-    async def main(platform: InMemoryPlatform) -> float:
-        url = contestant.url(platform)
         started = time.perf_counter()
-        async with contestant.open(platform) as opened:
-            statuses = await asyncio.gather(*(opened.get(url) for _ in range(size)))
-        took = time.perf_counter() - started
-        if set(statuses) != {200}:
-            raise RuntimeError(f"{contestant.name}: {set(statuses)}")
-        return took
+        await opened.log_in()
+        logged_in = time.perf_counter() - started
+        took, statuses = await contestant.crowd(size, ask)
+    if set(statuses) != {200}:
+        raise RuntimeError(f"{contestant.label}: {set(statuses)}")
+    return logged_in + took
 
+
+def in_memory(contestant: Contestant, size: int) -> tuple[float, int]:
+    """Seconds, and logins."""
     with InMemoryPlatform(login_takes=LOGIN_TAKES) as platform:
-        took = asyncio.run(main(platform))
-        return took, platform.count("login", "refresh")
+        return asyncio.run(once(contestant, platform, size)), platform.count("login", "refresh")
 
 
-async def over_sockets(library: Any, auth: Any, url: str) -> float:
-    """Seconds for ten thousand tasks, with a client and ten connections for a hundred of them."""
-    async with AsyncExitStack() as opened:
-        options = {"auth": auth, "limits": library.Limits(max_connections=10), **ASYNC_OPTIONS}
-        clients = [library.AsyncClient(**options) for _ in range(SIZES[-1] // 100)]
-        for client in clients:
-            await opened.enter_async_context(client)
-        started = time.perf_counter()
-        answers = await asyncio.gather(*(client.get(url) for client in clients for _ in range(100)))
-        took = time.perf_counter() - started
-    if {answer.status_code for answer in answers} != {200}:
-        raise RuntimeError(f"{auth!r}: not all signed")
-    return took
-
-
-def sockets() -> Table:
+def herds(title: str, contestants: list[Contestant]) -> tuple[Table, dict[str, list[tuple[int, int]]]]:
+    """The table, and the points: sizes and logins."""
     rows = []
-    with Platform() as platform:
+    points: dict[str, list[tuple[int, int]]] = {}
+    for each in contestants:
+        row: list[object] = [each.client, each.name]
+        took = 0.0
+        for size in SIZES:
+            if took > LIMIT:
+                row.append(None)
+                continue
+            took, logins = in_memory(each, size)
+            row.append(f"{logins:,} in {took:.2f} s")
+            points.setdefault(f"{each.client}: {each.name}", []).append((size, logins))
+        rows.append(row)
+    head = ["", "", *(f"{size:,}" for size in SIZES)]
+    note = "One run of each: logins are what counts, seconds are no ranking."
+    return Table(f"{title}: logins, and time", head, rows, note), points
+
+
+def over_sockets() -> Table:
+    clients = SIZES[-1] // 100
+    times: dict[str, dict[str, list[float]]] = {}
+    logins = {}
+    with SandboxPlatform() as platform:
         platform.fault("latency_of", {LOGIN: LOGIN_TAKES})
-        for library in (httpx, httpx2):
-            times: dict[str, list[float]] = {HEADER: [], NOTARY_AUTH: []}
-            for _ in range(REPEATS):
-                for name, auth_for, url in (
-                    (HEADER, header_for, platform.home + FILES),
-                    (NOTARY_AUTH, notary_for, platform.files),
-                ):
-                    platform.clear()
-                    times[name].append(asyncio.run(over_sockets(library, auth_for(library, platform), url)))
-            floor, ours = (min(times[name]) for name in (HEADER, NOTARY_AUTH))
-            logins = platform.count("login")
-            ratio = round(ours / (floor + LOGIN_TAKES), 2)
-            rows.append([library.__name__, round(floor, 2), round(ours, 2), logins, ratio])
+        for each in [each for each in TASKS if each.name in (HEADER, NOTARY_AUTH)] * REPEATS:
+            platform.clear()
+            took = asyncio.run(once(each, platform, SIZES[-1], clients=clients, connections=10))
+            times.setdefault(each.client, {}).setdefault(each.name, []).append(took)
+            logins[each.client] = platform.count("login")
+    rows = []
+    for client, found in times.items():
+        floor, ours = min(found[HEADER]), min(found[NOTARY_AUTH])
+        ratio = round(ours / (floor + LOGIN_TAKES), 2)
+        rows.append([client, round(floor, 2), round(ours, 2), logins[client], ratio])
     head = ["", f"{HEADER}, s", f"{NOTARY_AUTH}, s", "logins", "× header and one login"]
-    return Table(
-        f"{SIZES[-1]:,} tasks over sockets",
-        head,
-        rows,
-        f"The best of {REPEATS} runs by turns. A client and ten connections for a hundred tasks.",
-    )
+    note = f"The best of {REPEATS} runs by turns. A client and ten connections for a hundred tasks."
+    return Table(f"{SIZES[-1]:,} tasks over sockets", head, rows, note)
 
 
 def run() -> Result:
-    tables = []
-    points: dict[str, dict[str, list[tuple[int, int]]]] = {}
-    for title, contestants, measure in (("Threads", THREADS, threads), ("Tasks of asyncio", TASKS, tasks)):
-        rows = []
-        points[title] = {}
-        for each in contestants:
-            row: list[object] = [each.client, each.name]
-            took = 0.0
-            for size in SIZES:
-                if took > LIMIT:
-                    row.append(None)
-                    continue
-                took, logins = measure(each, size)
-                row.append(f"{logins:,} in {took:.2f} s")
-                points[title].setdefault(f"{each.client}: {each.name}", []).append((size, logins))
-            rows.append(row)
-        head = ["", "", *(f"{size:,}" for size in SIZES)]
-        note = "One run of each: logins are what counts, seconds are no ranking."
-        tables.append(Table(f"{title}: logins, and time", head, rows, note))
-    return Result([*tables, sockets()], points)
+    threads, of_threads = herds("Threads", THREADS)
+    tasks, of_tasks = herds("Tasks of asyncio", TASKS)
+    return Result([threads, tasks, over_sockets()], {"Threads": of_threads, "Tasks of asyncio": of_tasks})
+
+
+async def lag(contestant: Contestant, platform: Platform) -> tuple[float, float]:
+    """By how many seconds the loop is late, at worst; and seconds until all are answered."""
+    async with heartbeat() as heart:
+        took = await once(contestant, platform, LAG_TASKS)
+    return heart.worst, took
+
+
+def run_lag() -> Result:
+    rows = []
+    with SandboxPlatform() as platform:
+        platform.fault("latency_of", {LOGIN: LAG_LOGIN_TAKES})
+        for each in TASKS:
+            worst, took = zip(*(asyncio.run(lag(each, platform)) for _ in range(LAG_REPEATS)), strict=True)
+            rows.append([each.client, each.name, round(min(worst) * 1000, 1), round(min(took), 2)])
+    note = f"{LAG_TASKS} tasks at once, with a client of their own. The best of {LAG_REPEATS} runs."
+    return Result([Table("An event loop, late by", ["", "", "ms", "all answered after s"], rows, note)])

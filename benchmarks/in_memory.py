@@ -13,21 +13,21 @@ import json
 import threading
 import time
 from collections import Counter
-from types import TracebackType
 from typing import Any
 from unittest import mock
 
+import aiohttp
 import httpx
 import httpx2
 import requests
 import urllib3
 
-from notary_auth.sandbox._model import LOGIN, LOOKUP
+from notary_auth.sandbox._model import LOOKUP
 
-from .platform import FILES
+from .platform import Platform
 
 
-class InMemoryPlatform:
+class InMemoryPlatform(Platform):
     """A cloud and a data center that are reached without a socket. While it is entered, clients talk to it alone.
 
     Args:
@@ -36,8 +36,6 @@ class InMemoryPlatform:
 
     url = "https://cloud.acronis.com"
     home = "https://eu2-cloud.acronis.com"
-    files = url + FILES
-    token_url = home + LOGIN
     username = "JohnSmith"
     password = "qwe123QWE"
     token = "eyJ0eXAi" * 40
@@ -51,48 +49,60 @@ class InMemoryPlatform:
         return sum(self._counts[kind] for kind in kinds)
 
     def __enter__(self) -> InMemoryPlatform:
-        platform = self
-
-        def send(adapter: Any, request: Any, **options: Any) -> Any:
-            time.sleep(platform._time_for(request.url))
-            status, body = platform._answer(request)
-            raw = urllib3.HTTPResponse(io.BytesIO(body), {}, status, preload_content=False)
-            return adapter.build_response(request, raw)
-
-        def in_thread(library: Any) -> Any:
-            def handle(transport: Any, request: Any) -> Any:
-                time.sleep(platform._time_for(str(request.url)))
-                status, body = platform._answer(request)
-                return library.Response(status, content=body)
-
-            return handle
-
-        def in_task(library: Any) -> Any:
-            async def handle(transport: Any, request: Any) -> Any:
-                await asyncio.sleep(platform._time_for(str(request.url)))
-                status, body = platform._answer(request)
-                return library.Response(status, content=body)
-
-            return handle
-
-        self._patches = [mock.patch.object(requests.adapters.HTTPAdapter, "send", send)]
+        self._patches = [
+            mock.patch.object(requests.adapters.HTTPAdapter, "send", self._by_requests()),
+            mock.patch.object(aiohttp.TCPConnector, "_create_connection", _connected),
+            mock.patch.object(aiohttp.ClientRequest, "send", self._by_aiohttp(aiohttp.ClientRequest.send)),
+        ]
         for library in (httpx, httpx2):
+            in_thread, in_task = self._by_httpx(library)
             self._patches += [
-                mock.patch.object(library.HTTPTransport, "handle_request", in_thread(library)),
-                mock.patch.object(library.AsyncHTTPTransport, "handle_async_request", in_task(library)),
+                mock.patch.object(library.HTTPTransport, "handle_request", in_thread),
+                mock.patch.object(library.AsyncHTTPTransport, "handle_async_request", in_task),
             ]
         for patch in self._patches:
             patch.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for patch in self._patches:
             patch.stop()
 
-    def _time_for(self, url: str) -> float:
-        return self._login_takes if url == self.token_url else 0.0
+    def _by_requests(self) -> Any:
+        def send(adapter: Any, request: Any, **options: Any) -> Any:
+            time.sleep(self._time_for(request))
+            status, body = self._answer(request)
+            raw = urllib3.HTTPResponse(io.BytesIO(body), {}, status, preload_content=False)
+            return adapter.build_response(request, raw)
+
+        return send
+
+    def _by_httpx(self, library: Any) -> tuple[Any, Any]:
+        def in_thread(transport: Any, request: Any) -> Any:
+            time.sleep(self._time_for(request))
+            status, body = self._answer(request)
+            return library.Response(status, content=body)
+
+        async def in_task(transport: Any, request: Any) -> Any:
+            await asyncio.sleep(self._time_for(request))
+            status, body = self._answer(request)
+            return library.Response(status, content=body)
+
+        return in_thread, in_task
+
+    def _by_aiohttp(self, real_send: Any) -> Any:
+        async def send(request: Any, connection: Any) -> Any:
+            response = await real_send(request, connection)
+            await asyncio.sleep(self._time_for(request))
+            status, body = self._answer(request)
+            head = f"HTTP/1.1 {status} \r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.protocol.data_received(head.encode() + body)
+            return response
+
+        return send
+
+    def _time_for(self, request: Any) -> float:
+        return self._login_takes if str(request.url) == self.token_url else 0.0
 
     def _answer(self, request: Any) -> tuple[int, bytes]:
         url = str(request.url)
@@ -110,3 +120,29 @@ class InMemoryPlatform:
         with self._lock:
             self._counts[kind] += 1
         return json.dumps(body).encode()
+
+
+async def _connected(connector: Any, *_: Any) -> Any:
+    protocol = connector._factory()
+    protocol.connection_made(_Nowhere(protocol))
+    return protocol
+
+
+class _Nowhere(asyncio.Transport):
+    """What aiohttp writes a request to. The answer is not made from that, but from the request itself."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self._protocol.connection_lost(None)

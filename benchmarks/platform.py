@@ -13,8 +13,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from types import TracebackType
+from multiprocessing.managers import BaseManager
 from typing import Any
 from unittest import mock
 
@@ -25,41 +24,18 @@ from notary_auth.sandbox._model import API, LOGIN
 
 FILES = f"{API}/stored-files"
 CA_VARIABLES = "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"
-
 ADDRESS = "127.0.0.1"
 
 
 class Platform:
-    """A sandbox in another process, to be entered. `home` is the account's data center.
-
-    Args:
-        tls: whether it is served over TLS, by a CA that `trusted` makes the clients trust.
-        round_trip: seconds to it and back; None: nothing lies in between.
-    """
+    """What a contestant is told. `home` is the account's data center."""
 
     url: str
     home: str
     username: str
     password: str
-    ca_file: str | None
     token: str  # as a script would have it written down
-
-    def __init__(self, *, tls: bool = False, round_trip: float | None = None) -> None:
-        self._options = {"tls": tls, "round_trip": round_trip}
-
-    def __enter__(self) -> Platform:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), kwargs=self._options, daemon=True)
-        self._process.start()
-        vars(self).update(self._pipe.recv())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pipe.close()
-        self._process.join()
+    ca_file: str | None = None
 
     @property
     def files(self) -> str:
@@ -71,25 +47,43 @@ class Platform:
         """For contestants that have to be told."""
         return self.home + LOGIN
 
+
+class SandboxPlatform(Platform):
+    """A sandbox in another process, to be entered.
+
+    Args:
+        tls: whether it is served over TLS, by a CA that `trusted` makes the clients trust.
+        round_trip: seconds to it and back; None: nothing lies in between.
+    """
+
+    def __init__(self, *, tls: bool = False, round_trip: float | None = None) -> None:
+        self._options = tls, round_trip
+
+    def __enter__(self) -> SandboxPlatform:
+        self._process = _Process(ctx=multiprocessing.get_context("spawn"))
+        self._process.start()
+        self._served = self._process.serve(*self._options)  # type: ignore[attr-defined]
+        vars(self).update(self._served.about())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.shutdown()
+
     def count(self, *kinds: str) -> int:
         """How many calls of these kinds there were since the last `clear`."""
-        return sum(int(self._have("count", kind)) for kind in kinds)
+        return sum(self._served.count(kind) for kind in kinds)
 
     def connections(self) -> int:
-        return int(self._have("connections"))
+        return int(self._served.connections())
 
     def clear(self) -> None:
-        self._have("clear")
+        self._served.clear()
 
     def fault(self, name: str, value: object) -> None:
-        self._have("fault", name, value)
+        self._served.fault(name, value)
 
     def revoke_tokens(self) -> None:
-        self._have("revoke_tokens")
-
-    def _have(self, name: str, *arguments: object) -> Any:
-        self._pipe.send((name, arguments))
-        return self._pipe.recv()
+        self._served.revoke_tokens()
 
     @contextmanager
     def trusted(self) -> Iterator[None]:
@@ -99,47 +93,34 @@ class Platform:
             yield
 
 
-def _serve(pipe: Connection, *, tls: bool, round_trip: float | None) -> None:
-    with Sandbox(tls=tls) as sandbox:
+class _Served:
+    """The sandbox and the way to it, in the process that they have to themselves."""
+
+    def __init__(self, tls: bool, round_trip: float | None) -> None:
+        self._sandbox = Sandbox(tls=tls)
+        self._sandbox.__enter__()  # until the process ends
         # The sandbox's id_token is no JWT, as requests-oauth2client would have it.
-        sandbox.faults.token_overrides = {"id_token": None}
-        sandbox.faults.token_fields = frozenset({"expires_on", "expires_in"})
-        network = _Network(sandbox, round_trip)
-        pipe.send(
-            {
-                "url": sandbox.url,
-                "home": sandbox.data_center_urls[0],
-                "username": sandbox.username,
-                "password": sandbox.password,
-                "ca_file": sandbox.ca_file,
-                "token": _token(sandbox),
-            }
-        )
-        operations = _Operations(sandbox, network)
-        while True:
-            try:
-                name, arguments = pipe.recv()
-            except EOFError:
-                return
-            pipe.send(getattr(operations, name)(*arguments))
+        self._sandbox.faults.token_overrides = {"id_token": None}
+        self._sandbox.faults.token_fields = frozenset({"expires_on", "expires_in"})
+        self._network = _Network(self._sandbox, round_trip)
 
+    def about(self) -> dict[str, Any]:
+        sandbox = self._sandbox
+        home = sandbox.data_center_urls[0]
+        form = {"grant_type": "password", "username": sandbox.username, "password": sandbox.password}
+        reply = requests.post(home + LOGIN, data=form, verify=sandbox.ca_file or True)
+        self.clear()
+        return {
+            "url": sandbox.url,
+            "home": home,
+            "username": sandbox.username,
+            "password": sandbox.password,
+            "token": reply.json()["access_token"],
+            "ca_file": sandbox.ca_file,
+        }
 
-def _token(sandbox: Sandbox) -> str:
-    form = {"grant_type": "password", "username": sandbox.username, "password": sandbox.password}
-    verify = sandbox.ca_file or True
-    reply = requests.post(sandbox.data_center_urls[0] + LOGIN, data=form, verify=verify)
-    sandbox.clear()
-    return str(reply.json()["access_token"])
-
-
-class _Operations:
-    """What can be asked for from outside."""
-
-    def __init__(self, sandbox: Sandbox, network: _Network) -> None:
-        self.count = sandbox.count
-        self.revoke_tokens = sandbox.revoke_tokens
-        self._sandbox = sandbox
-        self._network = network
+    def count(self, kind: str) -> int:
+        return self._sandbox.count(kind)
 
     def connections(self) -> int:
         return self._network.connections
@@ -150,6 +131,16 @@ class _Operations:
 
     def fault(self, name: str, value: object) -> None:
         setattr(self._sandbox.faults, name, value)
+
+    def revoke_tokens(self) -> None:
+        self._sandbox.revoke_tokens()
+
+
+class _Process(BaseManager):
+    pass
+
+
+_Process.register("serve", _Served)
 
 
 class _Network:

@@ -8,7 +8,12 @@ The tables and plots are made from the record and nothing else, so that they can
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
 import sys
+from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,45 @@ from . import plots
 from .table import Result, Table
 
 RECORD = "record.json"
+PACKAGES = [
+    "notary-auth",
+    "requests",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "requests-auth",
+    "httpx-auth",
+    "requests-oauth2client",
+    "Authlib",
+    "google-auth",
+    "azure-core",
+]
+
+
+def described() -> dict[str, str]:
+    """What a record was made on, and with which versions and commit."""
+    changed = _git("status", "--porcelain", "notary_auth", "benchmarks")
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": _git("rev-parse", "--short", "HEAD") + (" and changes" if changed else ""),
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _git(*command: str) -> str:
+    root = Path(__file__).parent.parent
+    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=root, check=False).stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def write(folder: Path, about: dict[str, str], results: dict[str, Result]) -> None:

@@ -1,27 +1,40 @@
-"""A steady stream of requests, and what they feel of something that happens to their token meanwhile."""
+"""A steady stream of requests, and what they feel of something that happens to their token meanwhile.
+
+In `rollover` it comes to its end: who waits for the next one? The first token lives just so long that the
+contestant takes it for due at three seconds, with the margin that it comes with: 300 s before the end for one, 20
+s for another. notary-auth's is a tenth of a life as short as that: of four seconds, to be due at 3.6 or little later.
+(`expires_on` is in whole seconds.)
+
+In `revocation` the platform revokes, at two seconds, every token that it has handed out: who notices, and how soon
+is all well again?
+"""
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from notary_auth.sandbox._model import LOGIN
 
-from .contestants import HEADER, TASKS, THREADS, AsyncContestant, Contestant
-from .platform import Platform
+from .contestants import HEADER, TASKS, THREADS, Contestant
+from .platform import SandboxPlatform
+from .table import Result, Table
 
 THREADS_ASKING, TASKS_ASKING = 8, 20
 PAUSE = 0.03  # seconds between two requests of a caller
 LOGIN_TAKES = 0.2  # seconds
 SECONDS = 5.0
 HELD_UP = 0.1  # seconds above which a request has been kept waiting
+DUE_AT, REVOKED_AT = 3.0, 2.0  # seconds
 
 # The recipe is a header that was got in a script, and Authlib's synchronous httpx client is its requests one
 # again.
-CONTESTANTS: list[Contestant | AsyncContestant] = [
+CONTESTANTS = [
     *(each for each in THREADS if each.client == "requests" and each.name != "the recipe"),
     *(each for each in TASKS if each.name != HEADER),
 ]
@@ -35,63 +48,36 @@ class Sample(NamedTuple):
     status: int  # 0: an exception
 
 
-def flow(
-    contestant: Contestant | AsyncContestant, platform: Platform, happening: Callable[[], None], at: float
+async def flow(
+    contestant: Contestant, platform: SandboxPlatform, happening: Callable[[], object], at: float
 ) -> list[Sample]:
-    """The samples of a stream of a contestant that is warm, in which `happening` is called `at` so many
-    seconds."""
+    """The samples of a warm contestant's stream, in which `happening` is called `at` so many seconds."""
     samples: list[Sample] = []
     timer = threading.Timer(at, happening)
-    if isinstance(contestant, AsyncContestant):
-        asyncio.run(_tasks(contestant, platform, timer, samples))
-    else:
-        _threads(contestant, platform, timer, samples)
-    timer.join()
-    return sorted(samples)
-
-
-def _threads(contestant: Contestant, platform: Platform, timer: threading.Timer, samples: list[Sample]) -> None:
-    with contestant.open(platform) as opened:
-        url = contestant.url(platform)
-
-        def ask() -> None:
-            get = opened.new_client()
-            while (began := time.perf_counter()) < started + SECONDS:
-                try:
-                    status = get(url)
-                except Exception:  # noqa: BLE001  whatever it is, the request has failed
-                    status = 0
-                samples.append(Sample(began - started, time.perf_counter() - began, status))
-                time.sleep(PAUSE)
-
-        opened.new_client()(url)
-        threads = [threading.Thread(target=ask) for _ in range(THREADS_ASKING)]
-        started = time.perf_counter()
-        for thread in [timer, *threads]:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-
-async def _tasks(
-    contestant: AsyncContestant, platform: Platform, timer: threading.Timer, samples: list[Sample]
-) -> None:
+    platform.fault("latency_of", {LOGIN: LOGIN_TAKES})
+    platform.clear()
     async with contestant.open(platform) as opened:
         url = contestant.url(platform)
 
         async def ask() -> None:
+            get = await opened.new_client()
             while (began := time.perf_counter()) < started + SECONDS:
                 try:
-                    status = await opened.get(url)
+                    status = await get(url)
                 except Exception:  # noqa: BLE001  whatever it is, the request has failed
                     status = 0
                 samples.append(Sample(began - started, time.perf_counter() - began, status))
-                await asyncio.sleep(PAUSE)
+                if contestant.is_async:
+                    await asyncio.sleep(PAUSE)
+                else:
+                    time.sleep(PAUSE)  # noqa: ASYNC251  in a thread of its own
 
-        await opened.get(url)
+        await (await opened.first_client())(url)
         started = time.perf_counter()
         timer.start()
-        await asyncio.gather(*(ask() for _ in range(TASKS_ASKING)))
+        await contestant.crowd(TASKS_ASKING if contestant.is_async else THREADS_ASKING, ask)
+    timer.join()
+    return sorted(samples)
 
 
 def shown(samples: list[Sample]) -> list[tuple[float, float, int]]:
@@ -102,7 +88,55 @@ def shown(samples: list[Sample]) -> list[tuple[float, float, int]]:
     return [(round(each.at, 2), round(each.took * 1000, 1), each.status) for each in sorted(kept.values())]
 
 
-def prepare(platform: Platform) -> None:
-    """A platform whose logins take their time, and are not counted yet."""
-    platform.fault("latency_of", {LOGIN: LOGIN_TAKES})
-    platform.clear()
+def run_rollover() -> Result:
+    rows = []
+    points = {}
+    with SandboxPlatform() as platform:
+        # The second token lives long enough for no third one to be needed.
+        prolong = partial(platform.fault, "token_lifetime", 7200.0)
+        for each in CONTESTANTS:
+            if each.name == HEADER:
+                continue
+            platform.fault("token_lifetime", 4.0 if each.renews_before is None else DUE_AT + each.renews_before)
+            samples = asyncio.run(flow(each, platform, prolong, at=DUE_AT / 2))
+            took = [sample.took * 1000 for sample in samples]
+            figures = [
+                round(statistics.median(took), 1),
+                round(statistics.quantiles(took, n=100)[98], 1),
+                round(max(took)),
+                sum(sample.took > HELD_UP for sample in samples),
+                sum(sample.status != 200 for sample in samples),
+                platform.count("login", "refresh") - 1,
+            ]
+            rows.append([each.client, each.name, len(samples), *figures])
+            points[each.label] = shown(samples)
+    head = ["", "", "requests", "median ms", "99th of 100", "longest", "held up", "failed", "logins at the end"]
+    note = f"Held up: for more than {HELD_UP * 1000:.0f} ms. A login takes {LOGIN_TAKES * 1000:.0f} ms."
+    return Result([Table("A token's end", head, rows, note)], points)
+
+
+def recovery(samples: list[Sample]) -> str:
+    """Seconds from the revocation until the last request that failed or was held up had come to its end; never, if
+    they failed for as long as the stream went on."""
+    if samples[-1].status != 200:
+        return "never"
+    troubled = [one.at + one.took for one in samples if one.status != 200 or one.took > HELD_UP]
+    return f"{max([REVOKED_AT, *troubled]) - REVOKED_AT:.2f} s"
+
+
+def run_revocation() -> Result:
+    rows = []
+    points = {}
+    with SandboxPlatform() as platform:
+        for each in CONTESTANTS:
+            samples = asyncio.run(flow(each, platform, platform.revoke_tokens, at=REVOKED_AT))
+            failed = sum(sample.status != 200 for sample in samples)
+            logins = platform.count("login", "refresh") - (each.name != HEADER)
+            rows.append([each.client, each.name, len(samples), failed, logins, recovery(samples)])
+            points[each.label] = shown(samples)
+    head = ["", "", "requests", "failed", "logins after it", "all well after"]
+    note = (
+        f"Never: not within the {SECONDS - REVOKED_AT:.0f} s that the stream goes on. "
+        f"A login takes {LOGIN_TAKES * 1000:.0f} ms."
+    )
+    return Result([Table("A revoked token", head, rows, note)], points)

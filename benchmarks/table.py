@@ -1,4 +1,4 @@
-"""What a case has measured, and how it is shown: as reStructuredText, which reads as well on a terminal."""
+"""What a case has measured, and how it is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Table(NamedTuple):
     note: str = ""
 
     def text(self) -> str:
-        """The table, with what is to be said of it."""
+        """As reStructuredText, which reads as well on a terminal."""
         lined = tabulate(self.rows, self.head, tablefmt="rst", missingval="-", floatfmt="", disable_numparse=True)
         parts = [f"**{self.title}**", lined]
         return "\n\n".join([*parts, self.note] if self.note else parts)
