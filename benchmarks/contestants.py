@@ -134,9 +134,8 @@ async def opened(
 
         async def new_client() -> Get:
             client = new()
-            if hasattr(client, "__aenter__"):
-                return getting(await stack.enter_async_context(client))
-            return getting(stack.enter_context(client))
+            is_async = hasattr(client, "__aenter__")
+            return getting(await stack.enter_async_context(client) if is_async else stack.enter_context(client))
 
         turns = cycle([await new_client() for _ in range(clients)])
 

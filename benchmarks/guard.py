@@ -11,13 +11,10 @@ import tempfile
 from notary_auth.sandbox._model import LOGIN
 
 from . import cold_start, herd, processes
-from .contestants import NOTARY_AUTH, TASKS, THREADS
+from .contestants import NOTARY_AUTH, TASKS, THREADS, Contestant
 from .instructions import counted
 from .platform import SandboxPlatform
 from .signing import measured
-
-OURS = [each for each in THREADS if each.name == NOTARY_AUTH]
-OURS_ASYNC = [each for each in TASKS if each.name == NOTARY_AUTH]
 
 # For each client: look-ups, logins and connections of a first request. requests has no connection to share: its
 # control calls have sessions of their own.
@@ -30,15 +27,13 @@ TIME = {"requests": 2.5, "httpx": 1.8, "httpx2": 1.8, "httpx, async": 1.8, "http
 
 MODULES = 35  # that an adapter imports at most, itself among them: each rule has one of its own
 NOT_IMPORTED = {
-    "asyncio",
-    "trio",
-    "redis",
-    "cryptography",
-    "filelock",
-    "dataclasses",
-    "inspect",
+    *("asyncio", "trio", "redis", "cryptography", "filelock", "dataclasses", "inspect"),
     "notary_auth._core.seal",
 }
+
+
+def ours(contestants: list[Contestant]) -> list[Contestant]:
+    return [each for each in contestants if each.name == NOTARY_AUTH]
 
 
 def check(what: str, figure: object, holds: bool) -> None:
@@ -49,27 +44,23 @@ def check(what: str, figure: object, holds: bool) -> None:
 
 def first_requests() -> None:
     with SandboxPlatform(tls=True, round_trip=0.0) as platform, platform.trusted():
-        for each in cold_start.CONTESTANTS:
-            if each.name != NOTARY_AUTH:
-                continue
+        for each in ours(cold_start.CONTESTANTS):
             _, counts = asyncio.run(cold_start.once(each, platform))
             expected = FIRST_REQUEST[each.client]
             check(f"{each.client}: look-ups, logins, connections of a first request", counts, counts == expected)
 
 
 def herds() -> None:
-    for each in OURS:
-        _, logins = herd.in_memory(each, 200)
-        check(f"{each.client}: logins of 200 threads", logins, logins == 1)
-    for each in OURS_ASYNC:
-        _, logins = herd.in_memory(each, 2000)
-        check(f"{each.client}: logins of 2,000 tasks", logins, logins == 1)
+    for contestants, size, callers in ((THREADS, 200, "threads"), (TASKS, 2000, "tasks")):
+        for each in ours(contestants):
+            _, logins = herd.in_memory(each, size)
+            check(f"{each.client}: logins of {size:,} {callers}", logins, logins == 1)
 
 
 def loops() -> None:
     with SandboxPlatform() as platform:
         platform.fault("latency_of", {LOGIN: 1.0})
-        for each in OURS_ASYNC:
+        for each in ours(TASKS):
             worst = min(asyncio.run(herd.lag(each, platform))[0] for _ in range(3))
             # A login that blocks the loop holds it up for all of its second.
             check(f"{each.client}: ms by which a loop is late in a login of 1 s", round(worst * 1000), worst < 0.5)

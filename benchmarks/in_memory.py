@@ -109,10 +109,9 @@ class InMemoryPlatform(Platform):
         if url.startswith(self.url + LOOKUP):
             return 200, self._counted("lookup", {"server_url": self.home})
         if url == self.token_url:
-            token = {"access_token": self.token, "token_type": "bearer", "expires_in": 7200}
-            return 200, self._counted(
-                "login", {**token, "refresh_token": "spare", "expires_on": time.time() + 7200}
-            )
+            lifetime = {"expires_in": 7200, "expires_on": time.time() + 7200}
+            token = {"access_token": self.token, "token_type": "bearer", "refresh_token": "spare", **lifetime}
+            return 200, self._counted("login", token)
         is_signed = request.headers.get("Authorization") == f"Bearer {self.token}"
         return 200 if is_signed else 401, self._counted("request", {"files": []})
 

@@ -24,15 +24,10 @@ def counted(endings: Sequence[str] = ("",)) -> dict[str, float] | None:
     if shutil.which("valgrind") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            "valgrind",
-            "-q",
-            "--tool=callgrind",
-            "--instr-atstart=no",
-            f"--callgrind-out-file={folder}/out",
-        ]
+        output = f"--callgrind-out-file={folder}/out"
+        valgrind = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", output]
+        counting = [*valgrind, sys.executable, "-m", __name__, *endings]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        counting = [*command, sys.executable, "-m", __name__, *endings]
         subprocess.run(counting, check=True, env=environment, stderr=subprocess.DEVNULL)
         reports = [path.read_text() for path in Path(folder).iterdir()]
     found = {}

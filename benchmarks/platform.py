@@ -49,12 +49,14 @@ class Platform:
 
 
 class SandboxPlatform(Platform):
-    """A sandbox in another process, to be entered.
+    """A sandbox in another process, to be entered. It has the operations of `_Served`.
 
     Args:
         tls: whether it is served over TLS, by a CA that `trusted` makes the clients trust.
         round_trip: seconds to it and back; None: nothing lies in between.
     """
+
+    _served: Any = None
 
     def __init__(self, *, tls: bool = False, round_trip: float | None = None) -> None:
         self._options = tls, round_trip
@@ -69,21 +71,8 @@ class SandboxPlatform(Platform):
     def __exit__(self, *_: object) -> None:
         self._process.shutdown()
 
-    def count(self, *kinds: str) -> int:
-        """How many calls of these kinds there were since the last `clear`."""
-        return sum(self._served.count(kind) for kind in kinds)
-
-    def connections(self) -> int:
-        return int(self._served.connections())
-
-    def clear(self) -> None:
-        self._served.clear()
-
-    def fault(self, name: str, value: object) -> None:
-        self._served.fault(name, value)
-
-    def revoke_tokens(self) -> None:
-        self._served.revoke_tokens()
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._served, operation)
 
     @contextmanager
     def trusted(self) -> Iterator[None]:
@@ -97,30 +86,24 @@ class _Served:
     """The sandbox and the way to it, in the process that they have to themselves."""
 
     def __init__(self, tls: bool, round_trip: float | None) -> None:
-        self._sandbox = Sandbox(tls=tls)
-        self._sandbox.__enter__()  # until the process ends
+        self._sandbox = Sandbox(tls=tls).__enter__()  # until the process ends
         # The sandbox's id_token is no JWT, as requests-oauth2client would have it.
         self._sandbox.faults.token_overrides = {"id_token": None}
         self._sandbox.faults.token_fields = frozenset({"expires_on", "expires_in"})
         self._network = _Network(self._sandbox, round_trip)
 
     def about(self) -> dict[str, Any]:
-        sandbox = self._sandbox
-        home = sandbox.data_center_urls[0]
-        form = {"grant_type": "password", "username": sandbox.username, "password": sandbox.password}
-        reply = requests.post(home + LOGIN, data=form, verify=sandbox.ca_file or True)
+        """What a `Platform` tells contestants."""
+        about = {name: getattr(self._sandbox, name) for name in ("url", "username", "password", "ca_file")}
+        home = self._sandbox.data_center_urls[0]
+        form = {"grant_type": "password", "username": about["username"], "password": about["password"]}
+        reply = requests.post(home + LOGIN, data=form, verify=about["ca_file"] or True)
         self.clear()
-        return {
-            "url": sandbox.url,
-            "home": home,
-            "username": sandbox.username,
-            "password": sandbox.password,
-            "token": reply.json()["access_token"],
-            "ca_file": sandbox.ca_file,
-        }
+        return {**about, "home": home, "token": reply.json()["access_token"]}
 
-    def count(self, kind: str) -> int:
-        return self._sandbox.count(kind)
+    def count(self, *kinds: str) -> int:
+        """How many calls of these kinds there were since the last `clear`."""
+        return sum(self._sandbox.count(kind) for kind in kinds)
 
     def connections(self) -> int:
         return self._network.connections

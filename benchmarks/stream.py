@@ -1,9 +1,9 @@
 """A steady stream of requests, and what they feel of something that happens to their token meanwhile.
 
 In `rollover` it comes to its end: who waits for the next one? The first token lives just so long that the
-contestant takes it for due at three seconds, with the margin that it comes with: 300 s before the end for one, 20
-s for another. notary-auth's is a tenth of a life as short as that: of four seconds, to be due at 3.6 or little later.
-(`expires_on` is in whole seconds.)
+contestant takes it for due at three seconds, with the margin that it comes with, of 20 to 300 s. notary-auth's is
+a tenth of a life as short as that: of four seconds, to be due at 3.6 or little later, as `expires_on` is in whole
+seconds.
 
 In `revocation` the platform revokes, at two seconds, every token that it has handed out: who notices, and how soon
 is all well again?

@@ -42,16 +42,6 @@ def test_a_stream_keeps_what_was_held_up_and_the_longest_of_the_others() -> None
     assert stream.shown([stream.Sample(*each) for each in measured]) == kept
 
 
-def signature(package: str) -> float:
-    """Microseconds, at the least, on requests."""
-    rows = CASES["signing"]["tables"][0]["rows"]
-    return float(next(row[1] for row in rows if row[0] == package))
-
-
-def is_of_another(package: str) -> bool:
-    return not package.startswith(("notary-auth", "hard-coded header"))
-
-
 def test_the_guard_ends_with_an_error_where_a_figure_is_bad(capsys: pytest.CaptureFixture[str]) -> None:
     guard.check("logins", 1, True)
     with pytest.raises(SystemExit) as ended:
