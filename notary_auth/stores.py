@@ -269,6 +269,8 @@ class RedisStore:
 
     def __init__(self, url_or_client: str | Redis, *, prefix: str = "notary-auth:") -> None:
         needs_extra("redis", "redis")
+        import redis  # noqa: F401  not at the first call, whose time is limited: it takes seconds on a busy machine
+
         if isinstance(url_or_client, str):
             if not url_or_client.startswith(("redis://", "rediss://", "unix://")):
                 raise ValueError("the URL must begin with redis://, rediss:// or unix://")
