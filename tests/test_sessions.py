@@ -77,6 +77,19 @@ def test_a_revoked_token_is_repaired_where_control_requests_have_a_session_that_
     assert notary.count("login") == 2
 
 
+def test_a_revoked_token_is_repaired_by_control_requests_of_a_session_whose_policy_raises(
+    notary: Sandbox, files: str
+) -> None:
+    """The session is the auth object's; the user's own requests go without it."""
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retries(401, 503)))
+        auth = NotaryAuth(notary.username, notary.password, cloud_url=notary.url, session=session)
+        for _ in range(2):
+            assert requests.get(files, auth=auth, timeout=9).status_code == 200
+            notary.revoke_tokens()
+    assert notary.count("login") == 2
+
+
 class Raising:
     """A session that raises for each status, as people make one."""
 
