@@ -237,9 +237,8 @@ class RequestsAuth(SessionAuth):
         signature = self._cached_signature(request.url or "")
         if signature is None:
             finish(self._sign(request))
-        elif signature.url is None and not _has_header(
-            request, "host", b"host"
-        ):  # as `apply` does it; what most requests take
+        elif signature.url is None and not _has_header(request, "host", b"host"):
+            # What `apply` would do to most requests, without the call.
             request.headers["Authorization"] = signature.authorization
         else:
             apply(signature, request)
