@@ -55,30 +55,21 @@ class NotaryAuth(Adapter):
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if _led_to.get() == request.url.origin():  # another host chooses no path that is signed (rule 5)
             return _noted(await handler(request), is_own=False)
-        response: Any = None
-
-        async def do(step: Any) -> Any:
-            if isinstance(step, SendControl):
-                return await _send_control(step.request, request.session, request)
-            if isinstance(step, Drain):
-                await response.read()
-                return response.release()
-            return await aperform(step)
-
         url = str(request.url)
-        signature: Any = self.account.cached_signature(url) or await self._arun(self.account.sign(url), do)
+        signature = self.account.cached_signature(url)
+        if signature is None:
+            signature = await self._perform(self.account.sign(url), request.session, request)
         _apply(signature, request)
-        response = await handler(request)
         for replays in count():
+            response = await handler(request)
             if replays == 0 and response.status != 401:
                 break
             header = request.headers.get("Authorization")
             received = Received(response.status, str(request.url), header, _can_replay(request), replays)
-            again = await self._arun(self.account.reauthorize(received), do)
+            again = await self._perform(self.account.reauthorize(received), request.session, request, response)
             if again is None:
                 break
             _apply(again, request)
-            response = await handler(request)
         is_clouds = response.url.origin() == URL(self.account.cloud_url)
         return _noted(response, is_own=is_clouds or signature.authorization is not None)
 
@@ -88,12 +79,20 @@ class NotaryAuth(Adapter):
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
+        await self._perform(self.account.log_out(), session)
+
+    async def _perform(self, steps: Any, session: Any, request: Any = None, response: Any = None) -> Any:
+        """Perform `steps` for this request, whose `response` is going to be replaced."""
 
         async def do(step: Any) -> Any:
-            is_control = isinstance(step, SendControl)
-            return await (_send_control(step.request, session) if is_control else aperform(step))
+            if isinstance(step, SendControl):
+                return await _send_control(step.request, session, request)
+            if isinstance(step, Drain):
+                await response.read()
+                return response.release()
+            return await aperform(step)
 
-        await self._arun(self.account.log_out(), do)
+        return await self._arun(steps, do)
 
 
 def _apply(signature: Any, request: ClientRequest) -> None:
@@ -142,12 +141,7 @@ async def _send_control(
     try:
         async with own, own.request(request.method, URL(request.url, encoded=True), **options) as response:
             body = ControlBody(response.status, response.headers, TIMEOUT[1])
-            if body.is_readable:
-                async for chunk in response.content.iter_chunked(CHUNK_SIZE):
-                    goes_on = body.take(chunk)
-                    del chunk  # no traceback with locals is to show it
-                    if not goes_on:
-                        break
+            await body.atake_all(response.content.iter_chunked(CHUNK_SIZE))
             return body.response()
     except aiohttp.ClientConnectorError:
         raise

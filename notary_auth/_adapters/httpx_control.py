@@ -51,11 +51,7 @@ class ReadControl:
             return
         chunks, error = response.aiter_raw(), None
         try:
-            async for chunk in chunks:
-                goes_on = self.body.take(chunk)
-                del chunk  # no traceback with locals is to show it
-                if not goes_on:
-                    break
+            await self.body.atake_all(chunks)
         except Exception as caught:  # noqa: BLE001  raised again below, as in `read`
             error = caught
         finally:

@@ -82,14 +82,10 @@ async def _read(response: Any, body: ControlBody) -> None:
     if not body.is_readable:
         return
     chunks = await settled(response.iter_content(CHUNK_SIZE))
-    if not hasattr(chunks, "__aiter__"):
+    if hasattr(chunks, "__aiter__"):
+        await body.atake_all(chunks)
+    else:
         body.take_all(chunks)
-        return
-    async for chunk in chunks:
-        goes_on = body.take(chunk)
-        del chunk  # no traceback with locals is to show it
-        if not goes_on:
-            break
 
 
 def _without_secrets(error: BaseException, prepared: Any, request_error: type[Exception]) -> BaseException:

@@ -1,7 +1,7 @@
 """A control request, the response to it, and the response's body as it comes in. Data only."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -82,6 +82,15 @@ class ControlBody:
         """Add chunks until there need not be another; none of a body that is not readable."""
         if self.is_readable:
             all(map(self.take, chunks))  # don't bind chunks to locals: they would show up in tracebacks
+
+    async def atake_all(self, chunks: AsyncIterable[bytes]) -> None:
+        """The same for chunks that have to be awaited."""
+        if self.is_readable:
+            async for chunk in chunks:
+                goes_on = self.take(chunk)
+                del chunk
+                if not goes_on:
+                    break
 
     def response(self) -> "ControlResponse":
         """The response that this is the body of."""
