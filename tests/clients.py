@@ -30,6 +30,8 @@ import notary_auth.requests
 from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
+from . import grants
+
 TIMEOUT = 30
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -61,9 +63,14 @@ class Client:
         return self.adapter.NotaryAuth
 
     def auth(self, notary: Sandbox, **arguments: Any) -> Any:
-        """A NotaryAuth for the sandbox's first account."""
+        """A NotaryAuth for the sandbox's first account, a user's or an API client's by the test's grant."""
         defaults = {"username": notary.username, "password": notary.password, "cloud_url": notary.url}
-        return self.auth_type(**{**defaults, **arguments})
+        arguments = {**defaults, **arguments}
+        if not grants.is_clients():
+            return self.auth_type(**arguments)
+        notary.add_client(notary.username, notary.password)  # with the name and the password as id and secret
+        client_id, secret = arguments.pop("username"), arguments.pop("password")
+        return self.auth_type.for_client(client_id, secret, server_url=notary.data_center_urls[0], **arguments)
 
     def auth_of(self, account: Account) -> Any:
         return self.auth_type.from_account(account)

@@ -9,14 +9,28 @@ import pytest
 
 from notary_auth.sandbox import Sandbox
 
+from . import grants
 from .clients import CLIENTS, Client, each
 from .core import cheapen_scrypt, forget_seals, quicken_conformance
+from .grants import Grant
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if find_spec("niquests") is not None:  # its fork of urllib3 leaves sockets to the garbage collector
         for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
             config.addinivalue_line("filterwarnings", f"ignore::{warning}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "both_grants" in marks and "users_only" not in marks:
+        metafunc.parametrize("grant", list(Grant), indirect=True, ids=lambda grant: grant.value)
+
+
+@pytest.fixture(autouse=True)
+def grant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grant that the test's accounts log in with: each in its turn where the module says ``both_grants``."""
+    monkeypatch.setattr(grants, "current", getattr(request, "param", Grant.USER))
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ from notary_auth.sandbox._server import ADDRESS
 from notary_auth.sandbox._server import _listen as listen
 from notary_auth.stores import MemoryStore
 
+from . import grants
 from .paths import FILES
 
 CLOUD = "https://cloud.acronis.com"
@@ -151,8 +152,12 @@ class Clock:
 
 
 def new_account(**arguments: Any) -> Account:
-    """JohnSmith's account, on a `Clock` (`clock_of`)."""
-    account = Account(**{"username": "JohnSmith", "password": PASSWORD, **arguments})
+    """JohnSmith's account, a user's or an API client's by the test's grant, on a `Clock` (`clock_of`)."""
+    arguments = {"username": "JohnSmith", "password": PASSWORD, **arguments}
+    if grants.is_clients():
+        client = {"client_id": arguments.pop("username"), "client_secret": arguments.pop("password")}
+        return new_client(**client, **arguments)
+    account = Account(**arguments)
     set_clock(account, Clock())
     return account
 
@@ -181,8 +186,12 @@ def reply(status: int = 200, document: object = None, headers: Mapping[str, str]
     return ControlResponse(status, dict(headers or {}), SecretBytes(body))  # as `ControlBody` has it
 
 
+class Found(ControlResponse):
+    """A response to discovery. An API client makes none, and is not sent this."""
+
+
 def found(server_url: object = HOME) -> ControlResponse:
-    return reply(200, {"login": "JohnSmith", "id": 0, "server_url": server_url})
+    return Found(*reply(200, {"login": "JohnSmith", "id": 0, "server_url": server_url}))
 
 
 def granted(token: str = "token-1", lifetime: float | None = 7200, **fields: object) -> ControlResponse:
@@ -216,6 +225,8 @@ class Conversation:
 
     def send(self, result: object) -> Step | None:
         """Send a result in. Returns the next step; None when it is over, with or without an `error`."""
+        if grants.is_clients() and isinstance(result, Found):
+            return self.step
         try:
             self.step = self.context.run(self.steps.send, result)
         except StopIteration:

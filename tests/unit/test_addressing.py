@@ -24,13 +24,16 @@ from tests.core import (
     new_account,
     refused,
 )
+from tests.grants import asked
 from tests.paths import LOGIN, LOOKUP
+
+pytestmark = pytest.mark.both_grants
 
 
 def test_rule_2_a_cold_start_takes_two_control_calls_and_a_warm_request_none() -> None:
     account = new_account()
     first = complete(account, found(), granted())
-    assert first.paths == [LOOKUP, LOGIN]
+    assert first.paths == asked(LOOKUP, LOGIN)
     assert first.authorizations == ["Bearer token-1"]
     second = complete(account)
     assert second.paths == []
@@ -38,6 +41,7 @@ def test_rule_2_a_cold_start_takes_two_control_calls_and_a_warm_request_none() -
     assert cached_signature(account, CLOUD + FILES) == second.signatures[0]
 
 
+@pytest.mark.users_only
 def test_rule_2_the_control_calls_are_those_of_the_platform() -> None:
     account = new_account(username="Jörg & Söhne", password="a b&c=ü")
     lookup, login = complete(account, found(), granted()).sent
@@ -123,6 +127,7 @@ def test_rule_4_the_same_origin_spelled_otherwise_is_the_same(user: str, host: s
     assert complete(logged_in(), url=f"https://{user}{host}{port}/x?y").authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_4_idna_names_are_compared_as_they_are_sent() -> None:
     account = new_account(cloud_url="https://Bücher.example/")
     assert account.cloud_url == "https://xn--bcher-kva.example"
@@ -132,6 +137,7 @@ def test_rule_4_idna_names_are_compared_as_they_are_sent() -> None:
     ]
 
 
+@pytest.mark.users_only
 def test_rule_4_letters_that_only_look_like_ascii_are_not() -> None:
     account = new_account()
     complete(account, found("https://kiel.example"), granted())
@@ -154,12 +160,13 @@ def test_rule_4_an_unsigned_origin_is_warned_of_once(caplog: pytest.LogCaptureFi
 
 def test_rule_4_a_request_to_another_host_is_no_reason_to_log_in() -> None:
     account = new_account()
-    assert complete(account, found(), url="https://evil.example/").paths == [LOOKUP]
+    assert complete(account, found(), url="https://evil.example/").paths == asked(LOOKUP)
     assert complete(account, url="https://evil.example/").paths == []
     # What was looked up for the other host is not looked up again.
     assert complete(account, granted()).paths == [LOGIN]
 
 
+@pytest.mark.users_only
 def test_rule_4_a_request_to_another_host_is_sent_after_a_refused_login() -> None:
     account = new_account()
     leader = begin(account)
@@ -172,10 +179,11 @@ def test_rule_4_a_request_to_another_host_is_sent_after_a_refused_login() -> Non
 def test_rule_4_before_the_data_center_is_known_a_lookup_decides() -> None:
     account = new_account()
     conversation = complete(account, found(), granted(), url=HOME + FILES)
-    assert conversation.paths == [LOOKUP, LOGIN]
+    assert conversation.paths == asked(LOOKUP, LOGIN)
     assert conversation.authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_3_where_the_cloud_is_the_data_center_its_look_up_is_signed_each_time() -> None:
     account = new_account()
     complete(account, found(CLOUD), granted())

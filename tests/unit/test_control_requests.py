@@ -29,9 +29,13 @@ from tests.core import (
     refused,
     reply,
 )
+from tests.grants import asked
 from tests.paths import LOGIN, LOOKUP
 
+pytestmark = pytest.mark.both_grants
 
+
+@pytest.mark.users_only
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_rule_5_a_redirected_control_call_is_an_error(status: int) -> None:
     redirect = reply(status, b"", {"location": "https://evil.example/"})
@@ -44,12 +48,13 @@ def test_rule_5_a_redirected_control_call_is_an_error(status: int) -> None:
     assert not isinstance(login.value, CredentialsRefused)
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_rule_10_a_busy_platform_is_asked_three_times(status: int) -> None:
     account = new_account()
     busy = reply(status, b"")
     conversation = complete(account, busy, busy, found(), busy, granted())
-    assert conversation.paths == [LOOKUP, LOOKUP, LOOKUP, LOGIN, LOGIN]
+    assert conversation.paths == asked(LOOKUP, LOOKUP, LOOKUP, LOGIN, LOGIN)
     assert all(0.5 <= pause <= 2 for pause in conversation.pauses)
     assert conversation.pauses[0] <= 1 <= conversation.pauses[1]
     for answers, error in (((), DiscoveryError), ((found(),), LoginError)):
@@ -58,6 +63,7 @@ def test_rule_10_a_busy_platform_is_asked_three_times(status: int) -> None:
         assert failed.error.status == status
 
 
+@pytest.mark.users_only
 def test_rule_10_a_look_up_after_a_refusal_is_tried_three_times_too() -> None:
     account = logged_in()
     clock_of(account).advance(7200)
@@ -70,6 +76,7 @@ def test_rule_10_a_look_up_after_a_refusal_is_tried_three_times_too() -> None:
     assert isinstance(failed.error, LoginError)
 
 
+@pytest.mark.users_only
 def test_rule_10_a_retry_is_seen(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "notary_auth")
     busy = reply(503, b"", {"retry-after": "7"})
@@ -102,10 +109,11 @@ def test_rule_10_two_processes_do_not_come_back_at_one_moment() -> None:
     assert len(pauses) == 5
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_rule_10_nothing_else_is_asked_again(status: int) -> None:
     assert begin(new_account()).go_on(reply(status, b"")).paths == [LOOKUP]
-    assert begin(new_account()).go_on(found(), reply(status, b"")).paths == [LOOKUP, LOGIN]
+    assert begin(new_account()).go_on(found(), reply(status, b"")).paths == asked(LOOKUP, LOGIN)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +138,7 @@ def test_rule_10_the_pause_is_what_retry_after_says(headers: dict[str, str], pau
     assert shortest <= found_pause <= longest
 
 
+@pytest.mark.users_only
 def test_rule_11_control_calls_carry_only_their_own_headers() -> None:
     lookup, login = complete(new_account(), found(), granted()).sent
     assert set(lookup.headers) == {"Accept", "Accept-Encoding", "Cache-Control", "User-Agent"}
@@ -174,6 +183,7 @@ BAD_LOOKUPS = [
 ]
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize("answer", BAD_LOOKUPS, ids=range(len(BAD_LOOKUPS)))
 def test_rule_12_a_lookup_reply_that_does_not_fit_is_a_discovery_error(answer: Any) -> None:
     account = new_account()
@@ -232,6 +242,7 @@ def test_rule_12_bearer_is_written_in_any_case(token_type: str) -> None:
     complete(new_account(), found(), granted(token_type=token_type))
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize("server_url", ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"])
 def test_rule_12_a_data_center_on_this_machine_needs_no_tls(server_url: str) -> None:
     account = new_account(cloud_url="http://127.0.0.1")

@@ -30,6 +30,8 @@ from tests.core import (
 )
 from tests.shared_store import OFFLINE, Processes, form_of
 
+pytestmark = pytest.mark.both_grants
+
 
 def test_a_logout_that_cannot_reach_the_store_is_not_complete(processes: Processes) -> None:
     complete(processes.account(), found(), granted())
@@ -46,12 +48,14 @@ def test_a_logout_that_cannot_reach_the_store_is_not_complete(processes: Process
     assert isinstance(log_out(processes.account()).error, LogoutError)
 
 
+@pytest.mark.users_only
 def test_a_password_that_is_not_to_be_had_is_a_logout_error(processes: Processes) -> None:
     error = log_out(processes.account(password=lambda: 1 / 0)).error
     assert isinstance(error, LogoutError)
     assert "the function that was given as password= raised ZeroDivisionError" in str(error)
 
 
+@pytest.mark.users_only
 def test_a_logout_revokes_the_refresh_token_and_the_access_token() -> None:
     account = new_account(**OFFLINE)
     complete(account, found(), granted(refresh_token="refresh-1"))
@@ -113,6 +117,7 @@ def test_a_token_that_is_gone_already_is_a_success() -> None:
     assert log_out(account, refused("invalid_token", status=400)).error is None
 
 
+@pytest.mark.users_only
 def test_both_tokens_are_revoked_though_the_first_revocation_fails() -> None:
     account = new_account(**OFFLINE)
     complete(account, found(), granted(refresh_token="refresh-1"))
@@ -151,6 +156,7 @@ def test_a_logout_waits_for_a_login_under_way() -> None:
     assert not is_logged_in(account)
 
 
+@pytest.mark.users_only
 def test_a_logout_deletes_the_record_for_all_processes(processes: Processes) -> None:
     first, second = processes.account(**OFFLINE), processes.account(**OFFLINE)
     complete(first, found(), granted(refresh_token="refresh-1"))
@@ -203,6 +209,7 @@ def test_rule_7_the_error_of_a_logout_is_not_shared_with_those_who_want_a_token(
     assert waiting.go_on(granted("token-2")).authorizations == ["Bearer token-2"]
 
 
+@pytest.mark.users_only
 def test_there_is_something_to_revoke_while_there_is_a_token_of_either_kind() -> None:
     account = logged_in()
     assert is_logged_in(account)
@@ -213,6 +220,7 @@ def test_there_is_something_to_revoke_while_there_is_a_token_of_either_kind() ->
     assert is_logged_in(account), "the refresh token is left"
 
 
+@pytest.mark.users_only
 def test_a_logout_that_is_given_up_by_those_who_wait_revokes_all_the_same() -> None:
     account = new_account(offline_access=True)
     complete(account, found(), granted(refresh_token="refresh-1"))

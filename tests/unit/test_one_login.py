@@ -34,6 +34,9 @@ from tests.core import (
     refused,
     reply,
 )
+from tests.grants import is_clients
+
+pytestmark = pytest.mark.both_grants
 
 LINES_THAT_END_A_LOGIN = 3
 
@@ -142,11 +145,12 @@ def test_rule_7_whoever_has_seen_two_leaders_go_gives_up(known: bool, error: typ
     second.close()
     for waiting in (third, fourth):
         waiting.send(True)
-        assert type(waiting.error) is error
+        assert type(waiting.error) is (LoginError if is_clients() else error)
         assert "2 attempts" in str(waiting.error)
     assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
     account = new_account()
     leader, other = begin(account), begin(account)
@@ -167,6 +171,7 @@ def test_rule_7_nobody_waits_longer_than_a_minute() -> None:
     assert leader.go_on().authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_7_a_leader_that_is_taken_over_twice_gives_up() -> None:
     """It does not begin anew each time, and ask a busy platform again and again."""
     account = new_account()

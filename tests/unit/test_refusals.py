@@ -35,9 +35,13 @@ from tests.core import (
     remembered_refusals,
     reply,
 )
+from tests.grants import asked
 from tests.paths import LOGIN, LOOKUP
 
+pytestmark = pytest.mark.both_grants
 
+
+@pytest.mark.users_only
 def test_rule_9_a_refused_password_is_sent_once() -> None:
     account = new_account()
     first = begin(account).go_on(found(), refused())
@@ -53,17 +57,18 @@ def test_rule_9_a_refused_password_is_sent_once() -> None:
     clock_of(account).advance(299)
     assert begin(account).go_on().sent == []
     clock_of(account).advance(2)
-    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+    assert begin(account).go_on(found(), refused()).paths == asked(LOOKUP, LOGIN)
 
 
 def test_rule_9_another_password_is_tried_at_once() -> None:
     passwords = iter(["old", "old", "new"])
     account = new_account(password=lambda: next(passwords))
-    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+    assert begin(account).go_on(found(), refused()).paths == asked(LOOKUP, LOGIN)
     assert begin(account).go_on().paths == []
     assert complete(account, found(), granted()).authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
     account = logged_in()
     clock_of(account).advance(7200)
@@ -77,6 +82,7 @@ def test_rule_9_a_refusal_is_kept_if_the_look_up_after_it_fails() -> None:
 NOON, ONE = "Fri, 27 Nov 2026 12:00:00 GMT", "Fri, 27 Nov 2026 13:00:00 GMT"
 
 
+@pytest.mark.users_only
 def test_rule_25_a_refusal_at_a_data_center_that_a_cache_named_is_not_taken_for_the_passwords() -> None:
     """A cache that ignores Cache-Control goes on to name the data center that the account has left."""
     store = MemoryStore()
@@ -88,14 +94,15 @@ def test_rule_25_a_refusal_at_a_data_center_that_a_cache_named_is_not_taken_for_
     assert "a cache named that data center" in str(error)
     assert f"Keep https://cloud.acronis.com{LOOKUP} out of the cache" in str(error)
     again = begin(account).go_on(stale)
-    assert again.paths == [LOOKUP], "the password is not sent there again"
+    assert again.paths == asked(LOOKUP), "the password is not sent there again"
     assert type(again.error) is LoginError
     sharing = begin(new_account(store=store)).go_on(found(NEW_HOME), reply(500, None))
-    assert sharing.paths == [LOOKUP, LOGIN], "nothing of it was stored"
+    assert sharing.paths == asked(LOOKUP, LOGIN), "nothing of it was stored"
     moved = complete(account, found(NEW_HOME)._replace(headers={"date": ONE}), granted())
     assert moved.authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_9_a_password_that_was_changed_hours_after_the_discovery_is_refused_as_ever() -> None:
     """No cache is to blame where the clocks have gone on together."""
     store = MemoryStore()
@@ -110,6 +117,7 @@ def test_rule_9_a_password_that_was_changed_hours_after_the_discovery_is_refused
     assert isinstance(begin(new_account(store=store)).go_on().error, CredentialsRefused), "and all know of it"
 
 
+@pytest.mark.users_only
 def test_a_code_that_is_long_in_coming_makes_no_cache_of_the_discovery() -> None:
     account = new_account(totp=lambda: (clock_of(account).advance(11 * 60), "123456")[1])
     late = refused()._replace(headers={"date": "Fri, 27 Nov 2026 12:11:00 GMT"})
@@ -134,7 +142,8 @@ def test_rule_9_the_latest_refused_password_is_remembered() -> None:
         conversation = begin(account).go_on(*results)
         assert isinstance(conversation.error, CredentialsRefused)
         sent.append(len(conversation.sent))
-    assert sent == [2, 0, 2, 0, 2]
+    tried = len(asked(LOOKUP, LOGIN))
+    assert sent == [tried, 0, tried, 0, tried]
 
 
 def test_rule_9_a_password_refused_during_a_pause_is_not_sent_after_it() -> None:
@@ -165,7 +174,7 @@ def test_rule_9_a_refusal_that_is_not_final_yet_counts_at_its_data_center() -> N
     first.send(refused())  # and asks now whether the account has moved
     second.send(None)
     assert isinstance(second.error, CredentialsRefused)
-    assert second.paths == [LOOKUP, LOGIN], "the password is not sent once more"
+    assert second.paths == asked(LOOKUP, LOGIN), "the password is not sent once more"
 
 
 def test_rule_9_a_password_is_remembered_salted() -> None:
@@ -176,6 +185,7 @@ def test_rule_9_a_password_is_remembered_salted() -> None:
     assert len(digests) == 2
 
 
+@pytest.mark.users_only
 def test_rule_9_forget_forgets_the_refusal() -> None:
     account = new_account()
     begin(account).go_on(found(), refused())
@@ -216,6 +226,7 @@ ABOUT_THE_REQUEST = (
 )
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize(
     ("answer", "kept"),
     [
@@ -244,6 +255,7 @@ def test_rule_25_what_is_a_refusal_of_the_password_and_what_is_not(answer: Any, 
     assert isinstance(again.step, SendControl) is not kept
 
 
+@pytest.mark.users_only
 def test_rule_9_a_moved_accounts_old_data_center_has_not_the_last_word() -> None:
     account = logged_in()
     clock_of(account).advance(7201)
@@ -256,10 +268,11 @@ def test_rule_9_a_moved_accounts_old_data_center_has_not_the_last_word() -> None
     assert moved.authorizations == ["Bearer token-2"]
 
 
+@pytest.mark.users_only
 def test_rule_9_a_refusal_where_the_account_still_is_stands() -> None:
     account = logged_in()
     clock_of(account).advance(7201)
-    assert begin(account).go_on(refused(), found()).paths == [LOGIN, LOOKUP]
+    assert begin(account).go_on(refused(), found()).paths == asked(LOGIN, LOOKUP)
     assert begin(account).go_on().paths == []
 
 
@@ -325,6 +338,7 @@ def test_rule_9_logins_that_keep_failing_are_paced(answer: Any) -> None:
         assert fail(account, found(), answer).age is None
 
 
+@pytest.mark.users_only
 def test_rule_9_look_ups_that_keep_failing_are_paced() -> None:
     account = new_account()
     for _ in range(3):
@@ -394,6 +408,7 @@ def test_rule_9_logins_that_fail_for_ever_are_paced_for_ever() -> None:
         clock_of(account).advance(61)
 
 
+@pytest.mark.users_only
 def test_rule_9_a_refusal_that_becomes_final_later_is_told_from_memory() -> None:
     account = logged_in()
     clock_of(account).advance(7200)

@@ -37,7 +37,10 @@ from tests.core import (
     token_of,
 )
 
+pytestmark = pytest.mark.both_grants
 
+
+@pytest.mark.users_only
 def test_rule_18_nothing_of_a_login_shows_a_secret() -> None:
     account = new_account(totp=lambda: "424242")
     conversation = begin(account)
@@ -57,6 +60,7 @@ def test_rule_18_nothing_of_a_login_shows_a_secret() -> None:
             assert secret not in text
 
 
+@pytest.mark.users_only
 def test_a_log_handler_may_come_back_to_the_account() -> None:
     account = new_account()
     calls: list[str] = []
@@ -83,6 +87,7 @@ def test_a_log_handler_may_come_back_to_the_account() -> None:
     assert len(calls) >= 8
 
 
+@pytest.mark.users_only
 def test_a_totp_code_that_the_platform_repeats_is_not_shown() -> None:
     account = new_account(totp=lambda: "424242")
     error = begin(account).go_on(found(), refused("invalid_totp", "424242 is wrong")).error
@@ -101,6 +106,7 @@ def test_rule_22_errors_pickle() -> None:
     assert issubclass(TotpRequired, LoginError)
 
 
+@pytest.mark.users_only
 def test_rule_23_what_is_logged_and_how_loudly(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "notary_auth")
     account = new_account()

@@ -55,7 +55,10 @@ from tests.paths import FILES
 from tests.shared_store import OFFLINE, Processes, form_of
 from tests.waiting import until
 
+pytestmark = pytest.mark.both_grants
 
+
+@pytest.mark.users_only
 def test_rule_a_a_record_says_nothing_without_the_password(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted("geheim-token", refresh_token="geheim-refresh"))
     ((name, (record, _)),) = processes.store.records.items()
@@ -421,6 +424,7 @@ def test_rule_b_a_lock_that_comes_after_the_cancellation_is_given_back(processes
     assert not processes.settle().is_locked
 
 
+@pytest.mark.users_only
 def test_rule_b_what_was_granted_is_saved_even_if_the_task_is_cancelled_then(processes: Processes) -> None:
     """A refresh token that is spent is worth nothing to the others: they need the new one."""
     conversation = begin(processes.account(**OFFLINE))
@@ -631,6 +635,7 @@ def test_rule_e_stores_are_asked_in_calls_only(processes: Processes) -> None:
     assert processes.store.asked == ["load", "load", "save"]
 
 
+@pytest.mark.users_only
 def test_rule_b_a_refusal_is_left_by_one_that_has_no_use_for_a_refresh_token(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.settle()
@@ -642,6 +647,7 @@ def test_rule_b_a_refusal_is_left_by_one_that_has_no_use_for_a_refresh_token(pro
         complete(processes.account())  # asks nobody
 
 
+@pytest.mark.users_only
 def test_rule_b_a_refusal_leaves_the_refresh_token_to_those_who_use_it(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
@@ -656,6 +662,7 @@ def test_rule_b_a_refusal_leaves_the_refresh_token_to_those_who_use_it(processes
     assert complete(processes.account()).authorizations == ["Bearer token-2"], "a success ends the refusal"
 
 
+@pytest.mark.users_only
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_rule_b_a_fleet_whose_refresh_token_is_not_good_any_more_logs_in_once(
     processes: Processes, status: int
@@ -672,6 +679,7 @@ def test_rule_b_a_fleet_whose_refresh_token_is_not_good_any_more_logs_in_once(
         complete(processes.account(**OFFLINE), found(), refused())
 
 
+@pytest.mark.users_only
 def test_rule_b_a_fleet_does_not_send_a_refused_password_where_the_refresh_token_does_not_help(
     processes: Processes,
 ) -> None:
@@ -685,6 +693,7 @@ def test_rule_b_a_fleet_does_not_send_a_refused_password_where_the_refresh_token
         complete(processes.account(**OFFLINE))
 
 
+@pytest.mark.users_only
 def test_rule_b_a_refresh_token_is_tried_again_after_a_busy_platform_in_spite_of_a_refusal(
     processes: Processes,
 ) -> None:
@@ -698,6 +707,7 @@ def test_rule_b_a_refresh_token_is_tried_again_after_a_busy_platform_in_spite_of
     assert complete(account, found(), granted("token-2")).authorizations == ["Bearer token-2"]
 
 
+@pytest.mark.users_only
 def test_rule_b_a_refusal_that_is_saved_again_beside_a_refresh_token_is_no_younger(processes: Processes) -> None:
     complete(processes.account(**OFFLINE), found(), granted(lifetime=1000, refresh_token="refresh-1"))
     processes.clock.advance(1001)
@@ -713,12 +723,14 @@ def test_rule_b_a_refusal_that_is_saved_again_beside_a_refresh_token_is_no_young
     complete(processes.account(), found(), granted())
 
 
+@pytest.mark.users_only
 def test_rule_b_a_required_code_is_no_refusal_for_those_who_share_the_store(processes: Processes) -> None:
     error = begin(processes.account()).go_on(found(), refused("totp_required")).error
     assert "This auth object will not send the password again" in str(error)
     complete(processes.account(totp=lambda: "424242"), found(), granted())
 
 
+@pytest.mark.users_only
 def test_rule_b_a_refresh_token_in_memory_is_used_in_spite_of_a_stored_refusal(processes: Processes) -> None:
     account = processes.account(**OFFLINE)
     complete(account, found(), granted(lifetime=1000, refresh_token="refresh-1"))
@@ -788,6 +800,7 @@ def test_rule_b_a_holder_whose_lease_has_ended_may_overwrite_what_came_after(pro
     assert complete(processes.account()).authorizations == ["Bearer token-1"]
 
 
+@pytest.mark.users_only
 def test_rule_18_sealing_shows_nothing_in_tracebacks(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -804,6 +817,7 @@ def test_rule_18_sealing_shows_nothing_in_tracebacks(
     assert "geheim" not in repr([frame.locals for frame in shown if "notary_auth" in frame.filename])
 
 
+@pytest.mark.users_only
 def test_rule_18_nothing_of_the_store_shows_a_secret(processes: Processes) -> None:
     account = processes.account(**OFFLINE)
     complete(account, found(), granted("geheim-1", refresh_token="geheim-2"))

@@ -34,7 +34,10 @@ from tests.core import (
     reply,
     token_of,
 )
+from tests.grants import asked
 from tests.paths import LOGIN, LOOKUP
+
+pytestmark = pytest.mark.both_grants
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_times_are_from_here_on() -> None:
     account = new_account()
     begin(account).go_on(found(), refused())
     clock_of(account).advance(300)
-    assert begin(account).go_on(found(), refused()).paths == [LOOKUP, LOGIN]
+    assert begin(account).go_on(found(), refused()).paths == asked(LOOKUP, LOGIN)
 
 
 def test_rule_13_an_unknown_lifetime_lasts_until_a_401() -> None:
@@ -269,7 +272,7 @@ def test_rule_14_the_same_token_again_makes_no_loop() -> None:
 def test_rule_14_an_expired_token_makes_no_loop(lifetime: float) -> None:
     account = new_account()
     first = complete(account, found(), granted(lifetime=lifetime))
-    assert first.paths == [LOOKUP, LOGIN]
+    assert first.paths == asked(LOOKUP, LOGIN)
     assert first.authorizations == ["Bearer token-1"]
     if lifetime <= 0:
         clock_of(account).advance(60)

@@ -33,7 +33,10 @@ from tests.core import (
     set_clock,
     signature_of_replay,
 )
+from tests.grants import asked
 from tests.paths import LOGIN, LOOKUP
+
+pytestmark = pytest.mark.both_grants
 
 
 def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> None:
@@ -47,7 +50,7 @@ def test_rule_15_a_request_in_flight_while_all_is_forgotten_is_replayed() -> Non
 def test_rule_15_a_rejected_token_is_replaced_once() -> None:
     account = logged_in()
     conversation = complete(account, 401, found(), granted("token-2"), 200)
-    assert conversation.paths == [LOOKUP, LOGIN]
+    assert conversation.paths == asked(LOOKUP, LOGIN)
     assert conversation.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
@@ -74,7 +77,7 @@ def test_rule_15_any_number_of_requests_in_flight_cause_one_login() -> None:
 def test_rule_15_a_401_on_a_fresh_token_is_the_callers() -> None:
     account = logged_in()
     first = complete(account, 401, found(), granted("token-2"), 401)
-    assert first.paths == [LOOKUP, LOGIN]
+    assert first.paths == asked(LOOKUP, LOGIN)
     for _ in range(3):
         assert complete(account, 401).sent == []
     stale = complete(account, 200, answer=answered(401, "token-1"))
@@ -96,7 +99,7 @@ def test_rule_15_those_who_waited_for_the_fresh_token_do_not_log_in_again() -> N
     second.send(True)
     assert isinstance(second.step, Forward)
     assert second.go_on(401).sent == []
-    assert first.go_on(401).paths == [LOOKUP, LOGIN]
+    assert first.go_on(401).paths == asked(LOOKUP, LOGIN)
 
 
 def test_rule_15_a_fresh_token_that_ran_out_on_its_way_is_replaced() -> None:
@@ -205,6 +208,7 @@ def test_rule_15_a_401_is_judged_by_one_look_at_the_token() -> None:
     assert late.step is not None, "it is replayed"
 
 
+@pytest.mark.users_only
 def test_rule_15_a_moved_account_is_followed() -> None:
     account = logged_in()
     conversation = complete(account, 401, found(NEW_HOME), granted("token-2"), 200)
