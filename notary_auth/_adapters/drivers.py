@@ -7,6 +7,7 @@ imported them.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -14,7 +15,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from notary_auth._core.caller import Caller, has_started, running_trio
+from notary_auth._core.caller import current_caller, has_started, running_trio
 from notary_auth._core.steps import Call, Sleep, Step, Steps, WaitForLogin
 from notary_auth._secrets import strip_tracebacks
 from notary_auth.errors import NotaryAuthError
@@ -99,27 +100,23 @@ def perform(step: Step) -> Any:
 
 
 async def aperform(step: Step) -> Any:
-    """The same without blocking the event loop."""
-    trio = running_trio()
-    return await (_in_asyncio(step) if trio is None else _in_trio(step, trio))
-
-
-async def _in_asyncio(step: Step) -> Any:
-    import asyncio
-
+    """The same without blocking the event loop, asyncio's or trio's."""
+    caller, trio = current_caller(), running_trio()
     match step:
         case WaitForLogin(login, seconds):
-            loop = asyncio.get_running_loop()
-            if _needs_this_thread(login.leader, loop):
+            # A leader that goes on in this thread, but in no task of this loop: while this loop runs, it does not.
+            if login.leader.thread is caller.thread and login.leader.loop is not caller.loop:
                 return False
-            waker = login.waker(loop, lambda: _TaskWaker(loop))
+            make = partial(_TaskWaker, caller.loop) if trio is None else partial(_TrioWaker, trio, caller.loop)
+            waker: Any = login.waker(caller.loop, make)
             if waker is not None:
                 await waker.wait(seconds)
             return True
         case Sleep(seconds):
-            return await asyncio.sleep(seconds)
+            running = trio or sys.modules["asyncio"]
+            return await running.sleep(seconds)
         case Call(function):
-            return await _in_own_thread(function)
+            return await (_in_own_thread(function) if trio is None else _in_trios_thread(function, trio))
     raise TypeError("an adapter sends and drains by itself")
 
 
@@ -154,27 +151,9 @@ def _settle(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
         settle()
 
 
-async def _in_trio(step: Step, trio: Any) -> Any:
-    match step:
-        case WaitForLogin(login, seconds):
-            token = trio.lowlevel.current_trio_token()
-            if _needs_this_thread(login.leader, token):
-                return False
-            waker = login.waker(token, lambda: _TrioWaker(trio, token))
-            if waker is not None:
-                await waker.wait(seconds)
-            return True
-        case Sleep(seconds):
-            return await trio.sleep(seconds)
-        case Call(function):
-            own = trio.CapacityLimiter(1)
-            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=own)
-    raise TypeError("an adapter sends and drains by itself")
-
-
-def _needs_this_thread(leader: Caller, loop: object) -> bool:
-    """Whether a leader goes on in this thread, but in no task of this loop: while this loop runs, it does not."""
-    return leader.thread is threading.current_thread() and leader.loop is not loop
+async def _in_trios_thread(function: Callable[[], Any], trio: Any) -> Any:
+    own = trio.CapacityLimiter(1)  # the default one's threads may all be waiting for this very login
+    return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=own)
 
 
 class _ThreadWaker:

@@ -9,7 +9,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -77,46 +77,32 @@ class HttpxAuth(Adapter):
         raise TypeError("use sync_auth_flow or async_auth_flow: a login may have to be waited for")
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        response = None
         if self._sign_from_cache(request):
             response = yield request
             if response.status_code != 401:
                 return
-        else:
-            response = None
         exchange = _Exchange(request, False, self._library.ByteStream)
         flow = self._flow(exchange, response)
-        try:
+        with closing(flow):
             result = None
-            while True:
-                try:
-                    action = flow.send(result)
-                except StopIteration:
-                    return
+            while (action := _next(flow, result)) is not None:
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else self._do(action, exchange)
-        finally:
-            flow.close()
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        response = None
         if self._sign_from_cache(request):
             response = yield request
             if response.status_code != 401:
                 return
-        else:
-            response = None
         exchange = _Exchange(request, True, self._library.ByteStream)
         flow = self._flow(exchange, response)
-        try:
+        with closing(flow):
             result = None
-            while True:
-                try:
-                    action = flow.send(result)
-                except StopIteration:
-                    return
+            while (action := _next(flow, result)) is not None:
                 is_request = isinstance(action, self._library.Request)
                 result = (yield action) if is_request else await self._ado(action, exchange)
-        finally:
-            flow.close()
 
     def _do(self, action: Any, exchange: _Exchange) -> Any:
         """Do what is not for the client to send."""
@@ -142,35 +128,32 @@ class HttpxAuth(Adapter):
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         _check_client(client, self._library.Client)
-        exchange, flow = self._log_out(client, False)
+        exchange, flow, send = self._log_out(client, False)
 
         def do(action: Any) -> Any:
-            if isinstance(action, self._library.Request):
-                return client.send(action, auth=None, stream=True, follow_redirects=False)
-            return self._do(action, exchange)
+            return send(action) if isinstance(action, self._library.Request) else self._do(action, exchange)
 
         self._run(flow, do)
 
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
         _check_client(client, self._library.AsyncClient)
-        exchange, flow = self._log_out(client, True)
+        exchange, flow, send = self._log_out(client, True)
 
-        async def do(action: Any) -> Any:
-            if isinstance(action, self._library.Request):
-                return await client.send(action, auth=None, stream=True, follow_redirects=False)
-            return await self._ado(action, exchange)
+        def do(action: Any) -> Any:
+            return send(action) if isinstance(action, self._library.Request) else self._ado(action, exchange)
 
         await self._arun(flow, do)
 
-    def _log_out(self, client: Any, is_async: bool) -> tuple[_Exchange, Flow[None]]:
+    def _log_out(self, client: Any, is_async: bool) -> tuple[_Exchange, Flow[None], Callable[[Any], Any]]:
         def end_here(_: Steps[Any], outcome: Outcome) -> None:
             if isinstance(outcome, NotaryAuthError):  # a redirect is not followed here, and tells its status
                 raise outcome
 
         request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
         exchange = _Exchange(request, is_async, self._library.ByteStream)
-        return exchange, self._as_flow(self._account.log_out(), exchange, end_here)
+        send = partial(client.send, auth=None, stream=True, follow_redirects=False)
+        return exchange, self._as_flow(self._account.log_out(), exchange, end_here), send
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -243,14 +226,10 @@ class HttpxAuth(Adapter):
             control, sending = to_client_request(
                 self._control_type, request, exchange.request, exchange.is_async, end_here
             )
-        except (
-            ValueError,
-            self._library.InvalidURL,
-        ) as error:  # the platform named what is no host to this client
+        except (ValueError, self._library.InvalidURL) as error:  # no host to this client
             url = request.url.partition("?")[0]
-            raise LoginError(
-                f"the client cannot send a request to {url}: {type(error).__name__}", url=url
-            ) from None
+            why = f"the client cannot send a request to {url}: {type(error).__name__}"
+            raise LoginError(why, url=url) from None
         try:
             response = yield control
         except GeneratorExit:
@@ -280,6 +259,14 @@ class HttpxAuth(Adapter):
         except StopIteration:
             pass
         raise self._to_client_error(error, request)
+
+
+def _next(flow: Flow[Any], result: Any) -> Any:
+    """What a flow yields next; None when it is over."""
+    try:
+        return flow.send(result)
+    except StopIteration:
+        return None
 
 
 def _check_client(client: object, kind: type) -> None:
