@@ -102,10 +102,9 @@ from notary_auth._wire.origin import MAX_BASE_URL, Origin
 from notary_auth._wire.protocol import (
     MAX_TOKEN,
     RETRY_AFTER_LIMIT,
+    TokenEndpoint,
     flaw_of_text,
-    login_request,
     pause_before,
-    read_login,
     read_lookup,
 )
 from notary_auth._wire.protocol import _parsed_date as parse_date

@@ -187,7 +187,7 @@ class TokenSource(NamedTuple):
         known = self.refusals.find(password, self.now(), data_center)
         if known is not None:
             return known
-        secrets = [password]
+        endpoint, secrets = self._endpoint(data_center), [password]
 
         def build() -> Steps[ControlRequest]:
             code = yield from self.credentials.ask_code()
@@ -196,17 +196,14 @@ class TokenSource(NamedTuple):
             # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
             # well.
             self._check_refusals(password, data_center)
-            credentials = self.credentials
-            if credentials.is_client:
-                return protocol.client_login_request(data_center, credentials.username, password)
-            return protocol.login_request(
-                data_center, credentials.username, password, code, credentials.offline_access
-            )
+            if endpoint.is_client:
+                return endpoint.client_request(password)
+            return endpoint.password_request(password, code)
 
         self.data_center.is_lookup_due = True
         response, sent_at = yield from control.send(build, effort.attempts, self.now)
         try:
-            grant = self._read(response, data_center, secrets)
+            grant = endpoint.read(response, secrets, time.time())
         except LoginError as error:
             needs_code = error.error == "totp_required" and self.credentials.totp is None
             if not isinstance(error, CredentialsRefused) and not needs_code:
@@ -240,11 +237,12 @@ class TokenSource(NamedTuple):
         data_center = None if self.data_center.is_lookup_due else self.data_center.current
         if data_center is None:
             data_center = yield from self.data_center.discover(self.now, effort.attempts)
-        request = protocol.refresh_request(data_center, refresh_token)
+        endpoint = self._endpoint(data_center)
         self.data_center.is_lookup_due = True
+        request = endpoint.refresh_request(refresh_token)
         response, sent_at = yield from control.send(request, effort.attempts, self.now)
         try:
-            grant = self._read(response, data_center, [refresh_token])
+            grant = endpoint.read(response, [refresh_token], time.time())
         except LoginError as error:
             if response.status in RETRIED:
                 raise
@@ -261,15 +259,10 @@ class TokenSource(NamedTuple):
         self._use(grant, data_center, sent_at, transaction, "refreshed the token of %r at %s, good for %s")
         return True
 
-    def _read(self, response: ControlResponse, data_center: Origin, secrets: list[Secret]) -> protocol.Grant:
-        return protocol.read_login(
-            response,
-            data_center,
-            self.credentials.username,
-            secrets,
-            time.time(),
-            offline_access=self.credentials.offline_access,
-            is_client=self.credentials.is_client,
+    def _endpoint(self, data_center: Origin) -> protocol.TokenEndpoint:
+        credentials = self.credentials
+        return protocol.TokenEndpoint(
+            data_center, credentials.username, credentials.offline_access, credentials.is_client
         )
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:

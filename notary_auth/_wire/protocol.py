@@ -16,11 +16,7 @@ from urllib.parse import urlencode
 
 from notary_auth._secrets import Basic, Bearer, Document, Secret, SecretBytes
 from notary_auth._version import __version__
-from notary_auth.errors import (
-    DiscoveryError,
-    LoginError,
-    LogoutError,
-)
+from notary_auth.errors import DiscoveryError, LoginError, LogoutError
 
 from .explanation import WRONG_PLACE, described, explanation, meaning_of_refusal, read_object, what_was_said
 from .messages import ControlRequest, ControlResponse
@@ -69,12 +65,8 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
     url = f"{cloud}{LOOKUP_PATH}"
     subject = f"cannot find the data center of {username!r}: {url}"
     if response.status != 200:
-        raise DiscoveryError(
-            f"{subject} answered {described(response)}",
-            status=response.status,
-            url=url,
-            retry_after=retry_after(response),
-        )
+        message = f"{subject} answered {described(response)}"
+        raise DiscoveryError(message, status=response.status, url=url, retry_after=retry_after(response))
     document, flaw = read_object(response)
     if document is not None:
         server_url = document.get("server_url")
@@ -102,32 +94,70 @@ class Grant(NamedTuple):
     refresh_token: Secret | None
 
 
-def login_request(
-    data_center: Origin, username: str, password: Secret, code: Secret | None, offline_access: bool = False
-) -> ControlRequest:
-    return _form(
-        f"{data_center}{TOKEN_PATH}",
-        {
-            "grant_type": Secret("password"),
-            "username": Secret(username),
-            "password": password,
-            **({} if code is None else {"totp_code": code}),
-            **({"scope": Secret("offline_access")} if offline_access else {}),
-        },
-    )
+class TokenEndpoint(NamedTuple):
+    """A data center's token endpoint for one login: the requests to it, and what their responses mean."""
 
+    data_center: Origin
+    username: str  # or an API client's id
+    offline_access: bool = False  # whether a refresh token is asked for; else there is none, whatever is answered
+    is_client: bool = False
 
-def client_login_request(data_center: Origin, client_id: str, secret: Secret) -> ControlRequest:
-    """RFC 6749, section 4.4."""
-    grant = {"grant_type": Secret("client_credentials")}
-    return _form(f"{data_center}{TOKEN_PATH}", grant, Basic(client_id, secret))
+    @property
+    def url(self) -> str:
+        return f"{self.data_center}{TOKEN_PATH}"
 
+    def password_request(self, password: Secret, code: Secret | None = None) -> ControlRequest:
+        """RFC 6749, section 4.3."""
+        fields = {"grant_type": Secret("password"), "username": Secret(self.username), "password": password}
+        if code is not None:
+            fields["totp_code"] = code
+        if self.offline_access:
+            fields["scope"] = Secret("offline_access")
+        return _form(self.url, fields)
 
-def refresh_request(data_center: Origin, refresh_token: Secret) -> ControlRequest:
-    """RFC 6749, section 6."""
-    return _form(
-        f"{data_center}{TOKEN_PATH}", {"grant_type": Secret("refresh_token"), "refresh_token": refresh_token}
-    )
+    def client_request(self, secret: Secret) -> ControlRequest:
+        """RFC 6749, section 4.4."""
+        return _form(self.url, {"grant_type": Secret("client_credentials")}, Basic(self.username, secret))
+
+    def refresh_request(self, refresh_token: Secret) -> ControlRequest:
+        """RFC 6749, section 6."""
+        return _form(self.url, {"grant_type": Secret("refresh_token"), "refresh_token": refresh_token})
+
+    def read(self, response: ControlResponse, secrets: Iterable[Secret], local_time: float) -> Grant:
+        """What was granted.
+
+        Args:
+            secrets: what was sent, and may be repeated in what the platform says.
+            local_time: this machine's seconds since the epoch, for a response that says neither date nor duration.
+        """
+        if response.status != 200:
+            raise self._refusal(response, secrets)
+        document, flaw = read_object(response)
+        if document is not None:
+            refresh_token = document.get("refresh_token") if self.offline_access else None
+            flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
+            if not flaw:
+                return Grant(
+                    Bearer(document["access_token"]),
+                    _lifetime(document, response, local_time),
+                    None if refresh_token is None else Secret(refresh_token),
+                )
+            refresh_token = None  # no traceback with locals is to show it
+        message = f"the login of {self.username!r} failed: {self.url} answered with a reply that {flaw}"
+        raise LoginError(message, status=response.status, url=self.url)
+
+    def _refusal(self, response: ControlResponse, secrets: Iterable[Secret]) -> LoginError:
+        code, error, description = explanation(response, secrets)
+        kind, message = meaning_of_refusal(
+            response,
+            code,
+            f"the login of {self.username!r} at {self.data_center}",
+            what_was_said(error, description, response),
+            offline_access=self.offline_access,
+            is_client=self.is_client,
+        )
+        said: dict[str, Any] = {"error": error, "error_description": description}
+        return kind(message, status=response.status, url=self.url, retry_after=retry_after(response), **said)
 
 
 def _form(url: str, fields: dict[str, Secret], client: Basic | None = None) -> ControlRequest:
@@ -136,71 +166,6 @@ def _form(url: str, fields: dict[str, Secret], client: Basic | None = None) -> C
         headers["Authorization"] = client
     body = urlencode({name: field.value for name, field in fields.items()}).encode("ascii")
     return ControlRequest("POST", url, headers, SecretBytes(body))
-
-
-def read_login(
-    response: ControlResponse,
-    data_center: Origin,
-    username: str,
-    secrets: Iterable[Secret],
-    local_time: float,
-    *,
-    offline_access: bool = False,
-    is_client: bool = False,
-) -> Grant:
-    """What a login or a refresh was granted.
-
-    Args:
-        secrets: what was sent, and may be repeated in what the platform says.
-        local_time: this machine's seconds since the epoch, for a response that says neither date nor duration.
-        offline_access: whether a refresh token was asked for; else there is none, whatever the response has.
-        is_client: whether `username` is an API client's id, whose secret `invalid_client` refuses.
-    """
-    url = f"{data_center}{TOKEN_PATH}"
-    if response.status != 200:
-        raise _login_refusal(
-            response, data_center, username, secrets, offline_access=offline_access, is_client=is_client
-        )
-    document, flaw = read_object(response)
-    if document is not None:
-        refresh_token = document.get("refresh_token") if offline_access else None
-        flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
-        if not flaw:
-            return Grant(
-                Bearer(document["access_token"]),
-                _lifetime(document, response, local_time),
-                None if refresh_token is None else Secret(refresh_token),
-            )
-        refresh_token = None  # no traceback with locals is to show it
-    raise LoginError(
-        f"the login of {username!r} failed: {url} answered with a reply that {flaw}",
-        status=response.status,
-        url=url,
-    )
-
-
-def _login_refusal(
-    response: ControlResponse,
-    data_center: Origin,
-    username: str,
-    secrets: Iterable[Secret],
-    *,
-    offline_access: bool,
-    is_client: bool,
-) -> LoginError:
-    code, error, description = explanation(response, secrets)
-    who, said = f"the login of {username!r} at {data_center}", what_was_said(error, description, response)
-    kind, message = meaning_of_refusal(
-        response, code, who, said, offline_access=offline_access, is_client=is_client
-    )
-    return kind(
-        message,
-        status=response.status,
-        error=error,
-        error_description=description,
-        url=f"{data_center}{TOKEN_PATH}",
-        retry_after=retry_after(response),
-    )
 
 
 def _flaw_of_token(document: Document) -> str:

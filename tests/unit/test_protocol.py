@@ -23,11 +23,10 @@ from tests.core import (
     Origin,
     Secret,
     Token,
+    TokenEndpoint,
     clock_on,
     found,
     granted,
-    login_request,
-    read_login,
     read_lookup,
     strip_tracebacks,
 )
@@ -108,7 +107,7 @@ def test_a_reply_of_just_a_mebibyte_is_read() -> None:
 
 @pytest.mark.parametrize("lifetime", [0.25, 1, 7200])
 def test_a_lifetime_may_be_short(lifetime: float) -> None:
-    assert read_login(granted(lifetime=lifetime), HOME, "JohnSmith", [], 0) == (
+    assert TokenEndpoint(HOME, "JohnSmith").read(granted(lifetime=lifetime), [], 0) == (
         "Bearer token-1",
         lifetime,
         None,
@@ -120,7 +119,7 @@ def test_a_document_shows_nothing() -> None:
 
 
 def test_a_login_is_a_form_in_utf_8() -> None:
-    request = login_request(HOME, "Jürgen", Secret("a b&ü"), Secret("123456"))
+    request = TokenEndpoint(HOME, "Jürgen").password_request(Secret("a b&ü"), Secret("123456"))
     assert request.body == b"grant_type=password&username=J%C3%BCrgen&password=a+b%26%C3%BC&totp_code=123456"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
@@ -169,7 +168,7 @@ def test_rule_12_a_token_has_16_kib_at_most(name: str) -> None:
     def read(length: int) -> None:
         reply = {"access_token": "x", "token_type": "bearer", name: "x" * length}
         response = ControlResponse(200, {}, json.dumps(reply).encode())
-        read_login(response, HOME, "JohnSmith", [], 0.0, offline_access=True)
+        TokenEndpoint(HOME, "JohnSmith", offline_access=True).read(response, [], 0.0)
 
     read(16 * 1024)
     with pytest.raises(LoginError, match=f"an? {name} larger than 16 KiB"):
@@ -197,7 +196,7 @@ def test_rule_18_a_password_is_not_shown_however_the_platform_spells_it(spelling
     reply = {"error": "access_denied", "error_description": f"no {spelling} here"}
     response = ControlResponse(401, {}, json.dumps(reply).encode())
     with pytest.raises(LoginError) as caught:
-        read_login(response, HOME, "JohnSmith", [Secret(SECRET)], 0.0)
+        TokenEndpoint(HOME, "JohnSmith").read(response, [Secret(SECRET)], 0.0)
     assert caught.value.error_description == ("no *** here" if spelling == SECRET else "***")
 
 
@@ -207,7 +206,7 @@ def test_rule_18_a_long_secret_is_not_shown_and_takes_no_time_to_find() -> None:
     response = ControlResponse(401, {}, json.dumps(reply).encode())
     started = time.thread_time()
     with pytest.raises(LoginError) as caught:
-        read_login(response, HOME, "JohnSmith", [Secret(token)], 0.0)
+        TokenEndpoint(HOME, "JohnSmith").read(response, [Secret(token)], 0.0)
     assert caught.value.error_description == "no *** here"
     assert time.thread_time() - started < 1, "all its spellings take seconds to compile"
 
@@ -230,7 +229,7 @@ def test_rule_18_no_secret_takes_long_to_search_for(secret: str, said: str) -> N
     response = ControlResponse(401, {}, json.dumps({"error": "access_denied", "error_description": said}).encode())
     started = time.thread_time()
     with pytest.raises(LoginError):
-        read_login(response, HOME, "JohnSmith", [Secret(secret)], 0.0)
+        TokenEndpoint(HOME, "JohnSmith").read(response, [Secret(secret)], 0.0)
     assert time.thread_time() - started < 1
 
 
@@ -239,7 +238,7 @@ def test_rule_18_half_a_secret_is_not_shown_where_the_text_is_cut() -> None:
     response = ControlResponse(401, {}, json.dumps({"error": "access_denied", "error_description": said}).encode())
     for secret in ("hunter2-hunter2", "hunter2-hunter2" * 1000):
         with pytest.raises(LoginError) as caught:
-            read_login(response, HOME, "JohnSmith", [Secret(secret)], 0.0)
+            TokenEndpoint(HOME, "JohnSmith").read(response, [Secret(secret)], 0.0)
         assert "hunter" not in str(caught.value)
 
 
@@ -249,5 +248,5 @@ def test_rule_18_a_text_that_nearly_has_a_secret_in_it_everywhere_takes_no_time(
     response = ControlResponse(401, {}, json.dumps(reply).encode())
     started = time.thread_time()
     with pytest.raises(LoginError):
-        read_login(response, HOME, "JohnSmith", [Secret(secret)], 0.0)
+        TokenEndpoint(HOME, "JohnSmith").read(response, [Secret(secret)], 0.0)
     assert time.thread_time() - started < 0.25, "all of it takes half a second, of an event loop as well"

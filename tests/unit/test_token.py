@@ -15,6 +15,7 @@ from tests.core import (
     Forward,
     Origin,
     SendControl,
+    TokenEndpoint,
     WaitForLogin,
     answered,
     begin,
@@ -29,7 +30,6 @@ from tests.core import (
     now,
     parse_date,
     postpone_refresh,
-    read_login,
     refused,
     reply,
     token_of,
@@ -62,7 +62,7 @@ def test_rule_13_the_lifetime_is_told_by_the_servers_clock(
     answer = granted(lifetime=None, **fields)._replace(headers={"date": date} if date else {})
     origin = Origin.of(HOME)
     assert origin is not None
-    assert read_login(answer, origin, "JohnSmith", [], 5000) == ("Bearer token-1", lifetime, None)
+    assert TokenEndpoint(origin, "JohnSmith").read(answer, [], 5000) == ("Bearer token-1", lifetime, None)
 
 
 @pytest.mark.parametrize(
