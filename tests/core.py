@@ -414,35 +414,18 @@ def token_good_for(lifetime: float, now: float, value: str = "token-1") -> Token
     return Token.issued(Bearer(value), Origin.of_base_url(HOME), now, lifetime)
 
 
-class LoginParts(NamedTuple):
-    """What a login works with, and the login itself, without an account."""
-
-    source: TokenSource
-    cache: TokenCache
-    data_center: DataCenter
-    refusals: Refusals
-    policy: UnauthorizedPolicy
+def new_login(seconds: Callable[[], float], store: Any = None, **arguments: Any) -> TokenSource:
+    """What gets tokens for an account, and the parts that it works with, without an account."""
+    defaults = {"username": "JohnSmith", "password": PASSWORD, "totp": None, "offline_access": False}
+    credentials = check_credentials(**{**defaults, **arguments})
+    source = TokenSource.of(credentials, Origin.of_base_url(CLOUD), None, store)
+    return with_clock(source, seconds)
 
 
-def new_login(seconds: Callable[[], float], store: Any = None, **credentials: Any) -> LoginParts:
-    lock = StateLock()
-    cache = new_token_cache(seconds)
-    data_center = DataCenter(Origin.of_base_url(CLOUD), "JohnSmith", lock)
-    refusals, policy = Refusals(), UnauthorizedPolicy()
-    source = TokenSource(
-        credentials=check_credentials(
-            **{"username": "JohnSmith", "password": PASSWORD, "totp": None, "offline_access": False, **credentials}
-        ),
-        lock=lock,
-        now=seconds,
-        cache=cache,
-        data_center=data_center,
-        refusals=refusals,
-        failed_attempts=FailedAttempts(),
-        policy=policy,
-        shared_tokens=SharedTokens(store, "JohnSmith", CLOUD),
-    )
-    return LoginParts(source, cache, data_center, refusals, policy)
+def with_clock(source: TokenSource, seconds: Callable[[], float]) -> TokenSource:
+    """The same on another clock."""
+    source.cache._now = source.single_flight._now = seconds
+    return source._replace(now=seconds)
 
 
 def finish(steps: Steps[Any], *results: Any) -> tuple[list[ControlRequest], Any]:
@@ -481,9 +464,8 @@ def now(account: Account) -> float:
 
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
-    for part in (account, account._cache, account._single_flight):
-        part._now = seconds
-    account._source = account._source._replace(now=seconds)
+    account._now = seconds
+    account._parts = with_clock(account._parts, seconds)
 
 
 def advance(account: Account, seconds: float) -> None:
@@ -528,12 +510,12 @@ def is_logged_in(account: Account) -> bool:
 
 
 def lookup_is_due(account: Account) -> bool:
-    return account._data_center.is_lookup_due
+    return account._parts.data_center.is_lookup_due
 
 
 def current_login(account: Account) -> Login | None:
     """The login that is under way, whoever leads it."""
-    return account._single_flight._latest
+    return account._parts.single_flight._latest
 
 
 def places_that_wait(login: Login) -> int:
@@ -572,42 +554,42 @@ def logins_led_in(context: Context) -> tuple[Login, ...]:
 def remembered_refusals(account: Account) -> list[RememberedRefusal]:
     return [
         RememberedRefusal(each.salt, each.digest, each.until, each.error)
-        for each in account._refusals._by_data_center.values()
+        for each in account._parts.refusals._by_data_center.values()
     ]
 
 
 def lock_of(account: Account) -> AbstractContextManager[bool]:
     """The lock of the account's state."""
-    return account._lock()
+    return account._parts.lock()
 
 
 def is_lock_held(account: Account) -> bool:
     """Whether this very thread holds the lock of the account's state."""
-    lock: Any = account._lock()
+    lock: Any = account._parts.lock()
     return bool(lock._is_owned())
 
 
 def forbid_lock(account: Account) -> None:
     """Let everybody fail who reaches for the lock of the account's state."""
-    account._lock = None  # type: ignore[assignment]
+    account._parts = account._parts._replace(lock=None)
 
 
 def parts_of(account: Account) -> str:
     """The reprs of an account and of what it consists of."""
     token = account._cache.current
-    return repr([account, account._credentials, account._single_flight, token, token.signature])
+    return repr([account, account._parts.credentials, account._parts.single_flight, token, token.signature])
 
 
 def inside_of(account: Account) -> str:
     """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
     return parts_of(account) + repr(
-        [vars(account), vars(account._cache), vars(account._refusals), account._credentials]
+        [vars(account), vars(account._cache), vars(account._parts.refusals), account._parts.credentials]
     )
 
 
 def record_in_store(account: Account) -> str:
     """What a debugger shows of the record that the account's store holds, while a login is busy with it."""
-    transaction = account._shared_tokens.begin_again()
+    transaction = account._parts.shared_tokens.begin_again()
     steps = transaction.read()
     step = next(steps)
     assert isinstance(step, Call)

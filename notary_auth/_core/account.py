@@ -29,16 +29,11 @@ from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
 from .credentials import Credentials, check_client_credentials, check_credentials, check_store, check_url
-from .data_center import DataCenter
 from .login import TokenSource
-from .refusals import FailedAttempts, Refusals
-from .shared_tokens import SharedTokens
-from .single_flight import SingleFlight
-from .state_lock import StateLock
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
-from .token import NO_TOKEN, clock
+from .token import NO_TOKEN
 from .token_cache import FRESH, TokenCache
-from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event, UnauthorizedPolicy
+from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event
 
 if TYPE_CHECKING:
     from .token_store import TokenStore
@@ -78,19 +73,11 @@ class Account:
         InsecureUrl: one of these is plain http to another machine.
     """
 
-    # Set by `_set_up`, and never replaced:
-    _credentials: Credentials
-    _cloud_prefix: str
-    _now: Callable[[], float]
-    _lock: StateLock
-    _data_center: DataCenter
-    _refusals: Refusals
-    _failed_attempts: FailedAttempts
-    _policy: UnauthorizedPolicy
-    _shared_tokens: SharedTokens
-    _single_flight: SingleFlight
+    _parts: TokenSource
+    # For the warm path, which looks them up for each request:
     _cache: TokenCache
-    _source: TokenSource
+    _now: Callable[[], float]
+    _cloud_prefix: str
 
     @hides_arguments
     def __init__(
@@ -105,8 +92,7 @@ class Account:
         offline_access: bool = False,
     ) -> None:
         credentials = check_credentials(username, password, totp, offline_access)
-        given = None if server_url is None else check_url("server_url", server_url)
-        _set_up(self, credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+        _set_up(self, credentials, cloud_url, server_url, store)
 
     @classmethod
     @hides_arguments
@@ -135,24 +121,23 @@ class Account:
         """
         self = cls.__new__(cls)
         credentials = check_client_credentials(client_id, client_secret)
-        given = check_url("server_url", server_url)
-        _set_up(self, credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+        _set_up(self, credentials, cloud_url, str(check_url("server_url", server_url)), store)
         return self
 
     @property
     def username(self) -> str:
         """The account's login name."""
-        return self._credentials.username
+        return self._parts.credentials.username
 
     @property
     def cloud_url(self) -> str:
         """The cloud's URL."""
-        return str(self._data_center.cloud)
+        return str(self._parts.data_center.cloud)
 
     @property
     def server_url(self) -> str | None:
         """The URL of the data center that holds the account, or None until it is known."""
-        data_center = self._data_center.current
+        data_center = self._parts.data_center.current
         return None if data_center is None else str(data_center)
 
     @property
@@ -163,18 +148,13 @@ class Account:
 
     def forget(self) -> None:
         """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
-        with self._lock():
-            self._cache.forget()
-            self._data_center.forget()
-            self._refusals.forget()
-            self._failed_attempts.forget()
-            self._policy.forget()
+        self._parts.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilding(type(self), self), ()
 
     def __repr__(self) -> str:
-        given = self._data_center.given
+        given = self._parts.data_center.given
         server_url = "" if given is None else f", server_url={str(given)!r}"
         return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r}{server_url})"
 
@@ -190,7 +170,7 @@ class Account:
         if self._now() < token.refresh_at:
             if url.startswith(token.prefix):
                 return token.signature
-            if url.startswith(self._cloud_prefix) and not url.startswith(self._data_center.lookup_url):
+            if url.startswith(self._cloud_prefix) and not url.startswith(self._parts.data_center.lookup_url):
                 readdressed = token.prefix + url[len(self._cloud_prefix) :]
                 return Signature(token.authorization, readdressed, token.signature.host)
         return None
@@ -208,12 +188,12 @@ class Account:
             DiscoveryError, LoginError: there is no token to be had.
         """
         origin = Origin.of(url)
-        if origin is not None and not self._data_center.owns(origin):
-            yield from discover(self)
-        if not self._data_center.is_signed(url):
-            self._data_center.warn_once(origin)
+        if origin is not None and not self._parts.data_center.owns(origin):
+            yield from self._parts.discover()
+        if not self._parts.data_center.is_signed(url):
+            self._parts.data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get(self._source.log_in)
+        token = yield from self._cache.get(self._parts.log_in)
         if token.data_center is None or token.data_center == origin:
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
@@ -229,14 +209,14 @@ class Account:
         """
         if received.status != 401:
             if received.status < 500:  # a gateway's error says nothing about the token
-                with self._lock():
+                with self._parts.lock():
                     if self._cache.holds(received.authorization):
-                        self._policy.on(Event.WORKED, self._now())
+                        self._parts.policy.on(Event.WORKED, self._now())
             return None
         # Whoever is not the account's own chooses no path that is signed, so a chain of redirects must not have
         # passed another host.
-        own = all(self._data_center.owns(Origin.of(url)) for url in received.passed)
-        if not own or not self._data_center.is_signed(received.url):
+        own = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
+        if not own or not self._parts.data_center.is_signed(received.url):
             return None
         if _on_unauthorized(self, received) is PASS_ON:
             return None
@@ -245,7 +225,7 @@ class Account:
                 "a 401 is returned, because the body cannot be sent again; the next request of %r logs in",
                 self.username,
             )
-            yield from self._shared_tokens.withdraw(received.authorization)
+            yield from self._parts.shared_tokens.withdraw(received.authorization)
             return None
         if received.replays == MAX_REPLAYS:  # a middlebox rewrites the header, or tokens are replaced all the time
             return None
@@ -260,15 +240,16 @@ class Account:
         """
         from .logout import log_out  # only where it is asked for
 
-        attempt = partial(log_out, self._credentials, self._cache, self._data_center, self._shared_tokens)
+        attempt = partial(log_out, self._parts)
+        single_flight = self._parts.single_flight
         while True:
-            login = yield from self._single_flight.lead(
+            login = yield from single_flight.lead(
                 attempt, lambda: False, shares_error=False, can_be_taken_over=False
             )
             if login is None:
                 return
             try:
-                can_wait = yield from self._single_flight.wait(login)
+                can_wait = yield from single_flight.wait(login)
             except NotaryAuthError:  # after a minute: its leader never ends, and counts as lost by now
                 continue
             if not can_wait:
@@ -277,45 +258,24 @@ class Account:
 
 
 def _set_up(
-    account: Account, credentials: Credentials, cloud: Origin, given: Origin | None, store: TokenStore | None
+    account: Account, credentials: Credentials, cloud_url: str, server_url: str | None, store: TokenStore | None
 ) -> None:
-    """Wire the parts of an account."""
-    username = credentials.username
-    place = f"{'client ' if credentials.is_client else ''}{cloud}{'' if given is None else f' {given}'}"
-    account._credentials = credentials
-    account._cloud_prefix = f"{cloud}/"
-    account._now = clock
-    account._lock = StateLock()
-    account._data_center = DataCenter(cloud, username, account._lock, given)
-    account._refusals = Refusals()
-    account._failed_attempts = FailedAttempts()
-    account._policy = UnauthorizedPolicy()
-    account._shared_tokens = SharedTokens(store, username, place)
-    account._single_flight = SingleFlight(account._lock, account._now, account._data_center.to_error)
-    account._cache = TokenCache(username, account._lock, account._now, account._single_flight)
-    account._source = TokenSource(
-        credentials=credentials,
-        lock=account._lock,
-        now=account._now,
-        cache=account._cache,
-        data_center=account._data_center,
-        refusals=account._refusals,
-        failed_attempts=account._failed_attempts,
-        policy=account._policy,
-        shared_tokens=account._shared_tokens,
-    )
+    given = None if server_url is None else check_url("server_url", server_url)
+    source = TokenSource.of(credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+    account._parts, account._cache, account._now = source, source.cache, source.now
+    account._cloud_prefix = f"{source.data_center.cloud}/"
 
 
 def _on_unauthorized(account: Account, received: Received) -> Action:
     """Take note of a 401 from the account's data center. Returns what to do."""
-    with account._lock():
+    with account._parts.lock():
         token, now = account._cache.current, account._now()
         is_rejected = account._cache.holds(received.authorization) and now < token.expires_at
-        before = account._policy.state
-        action = account._policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
+        before = account._parts.policy.state
+        action = account._parts.policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
         if action is REPLACE:
             account._cache.reject()
-            account._data_center.is_lookup_due = True  # the account may have moved
+            account._parts.data_center.is_lookup_due = True  # the account may have moved
     if action is REPLACE:
         log.debug("a token of %r was rejected", account.username)
     elif action is PASS_ON and before is PROBATION:
@@ -331,7 +291,7 @@ def _on_unauthorized(account: Account, received: Received) -> Action:
 
 def arguments_of(account: Account) -> dict[str, Any]:
     """The arguments that build an equal Account, with the credentials among them."""
-    credentials, given = account._credentials, account._data_center.given
+    credentials, given = account._parts.credentials, account._parts.data_center.given
     secret = credentials.password.value if isinstance(credentials.password, Secret) else credentials.password
     urls = {"cloud_url": account.cloud_url, "server_url": None if given is None else str(given)}
     if credentials.is_client:
@@ -339,12 +299,12 @@ def arguments_of(account: Account) -> dict[str, Any]:
     else:
         own = {"username": credentials.username, "password": secret, "totp": credentials.totp}
         own["offline_access"] = credentials.offline_access
-    return {**own, **urls, "store": account._shared_tokens.store}
+    return {**own, **urls, "store": account._parts.shared_tokens.store}
 
 
 def rebuilding(kind: Any, account: Account, **more: Any) -> Callable[[], Any]:
     """What builds an equal Account, or an adapter of an equal one."""
-    build = kind.for_client if account._credentials.is_client else kind
+    build = kind.for_client if account._parts.credentials.is_client else kind
     return partial(build, **arguments_of(account), **more)
 
 
@@ -360,16 +320,9 @@ def seconds_left(account: Account) -> float:
 
 def log_in_anew(account: Account) -> Steps[None]:
     """Get a new token, whatever there is."""
-    yield from account._source.log_in(FRESH)
+    return account._parts.log_in(FRESH)
 
 
 def discover(account: Account) -> Steps[None]:
     """Find the data center, if it is not known."""
-    data_center = account._data_center
-    failed_attempts = account._failed_attempts
-
-    def attempt() -> Steps[Origin]:
-        failed_attempts.check(account._now())
-        return failed_attempts.count(data_center.discover(account._now), account._now)
-
-    yield from account._single_flight.run(attempt, lambda: data_center.current is not None)
+    return account._parts.discover()

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from random import random
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
@@ -22,34 +21,38 @@ from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
 
 from . import control
-from .credentials import Credentials
-from .data_center import MAX_LOOKUP_AGE, DataCenter
+from .data_center import MAX_LOOKUP_AGE
+from .parts import Parts
 from .record import SharedRecord
-from .refusals import REFUSAL_TTL, FailedAttempts, Refusal, Refusals, recalled
-from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
-from .state_lock import StateLock
+from .refusals import REFUSAL_TTL, Refusal, recalled
+from .shared_tokens import NO_TRANSACTION, StoreTransaction
 from .steps import Sleep, Steps
 from .token import Token
-from .token_cache import AHEAD, Effort, TokenCache
-from .unauthorized import Event, UnauthorizedPolicy
+from .token_cache import AHEAD, Effort
+from .unauthorized import Event
 
 STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that another process holds: from, to
 
 log = logging.getLogger("notary_auth")
 
 
-class TokenSource(NamedTuple):
-    """Gets tokens for one account, and puts them into its cache: what it works with, all of it the account's."""
+class TokenSource(Parts):
+    """Gets tokens for an account, and puts them into its cache."""
 
-    credentials: Credentials
-    lock: StateLock
-    now: Callable[[], float]  # seconds of the account's clock
-    cache: TokenCache
-    data_center: DataCenter
-    refusals: Refusals
-    failed_attempts: FailedAttempts
-    policy: UnauthorizedPolicy
-    shared_tokens: SharedTokens
+    __slots__ = ()
+
+    def discover(self) -> Steps[None]:
+        """Find the data center, if it is not known.
+
+        Raises:
+            DiscoveryError: the response does not tell.
+        """
+
+        def attempt() -> Steps[Origin]:
+            self.failed_attempts.check(self.now())
+            return self.failed_attempts.count(self.data_center.discover(self.now), self.now)
+
+        return self.single_flight.run(attempt, lambda: self.data_center.current is not None)
 
     def log_in(self, effort: Effort) -> Steps[None]:
         """Get a token.

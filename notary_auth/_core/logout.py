@@ -12,10 +12,9 @@ from notary_auth.errors import LoginError, LogoutError, NotaryAuthError
 
 from . import control
 from .credentials import Credentials
-from .data_center import DataCenter
-from .shared_tokens import NO_TRANSACTION, SharedTokens, StoreTransaction
+from .parts import Parts
+from .shared_tokens import NO_TRANSACTION, StoreTransaction
 from .steps import Steps
-from .token_cache import TokenCache
 
 log = logging.getLogger("notary_auth")
 
@@ -28,44 +27,41 @@ class Revocable(NamedTuple):
     token: Secret
 
 
-def log_out(
-    credentials: Credentials, cache: TokenCache, data_center: DataCenter, shared_tokens: SharedTokens
-) -> Steps[None]:
+def log_out(parts: Parts) -> Steps[None]:
     """Forget and revoke all tokens.
 
     Raises:
         LogoutError: the platform or the store did not do its part. The tokens are forgotten here all the same.
     """
-    token, refresh_token = cache.take()
-    tokens = _revocable(token.data_center or data_center.current, refresh_token, token.authorization)
+    token, refresh_token = parts.cache.take()
+    username, data_center = parts.credentials.username, token.data_center or parts.data_center.current
+    tokens = _revocable(data_center, refresh_token, token.authorization)
     failure: LogoutError | None = None
-    if shared_tokens.store is not None:
-        stored, failure = yield from _forget_stored(credentials, shared_tokens)
+    if parts.shared_tokens.store is not None:
+        stored, failure = yield from _forget_stored(parts)
         tokens += stored
     for each in dict.fromkeys(tokens):
         try:
-            yield from _revoke(each, credentials)
+            yield from _revoke(each, parts.credentials)
         except LogoutError as error:
             failure = failure or error
     if failure is not None:
         raise failure
     if tokens:
-        log.info("logged out %r", credentials.username)
+        log.info("logged out %r", username)
     else:
-        log.info("no tokens of %r were kept under this password: nothing was revoked", credentials.username)
+        log.info("no tokens of %r were kept under this password: nothing was revoked", username)
 
 
-def _forget_stored(
-    credentials: Credentials, shared_tokens: SharedTokens
-) -> Steps[tuple[list[Revocable], LogoutError | None]]:
+def _forget_stored(parts: Parts) -> Steps[tuple[list[Revocable], LogoutError | None]]:
     """Delete the record. Its tokens are to be revoked, also where it could not be deleted."""
-    transaction = shared_tokens.begin_again()
+    transaction = parts.shared_tokens.begin_again()
     if transaction is NO_TRANSACTION:  # a process that only logs out
         try:
-            password = yield from _ask_password(credentials)
+            password = yield from _ask_password(parts.credentials)
         except LogoutError as failure:
             return [], failure
-        transaction = yield from shared_tokens.begin(password)
+        transaction = yield from parts.shared_tokens.begin(password)
     try:
         tokens = yield from _delete_record(transaction)
         yield from transaction.commit()
@@ -78,7 +74,7 @@ def _forget_stored(
         reason = "the record in the store could not be read, and was removed without being revoked"
     if not reason:
         return tokens, None
-    return tokens, LogoutError(f"the logout of {credentials.username!r} is not complete: {reason}")
+    return tokens, LogoutError(f"the logout of {parts.credentials.username!r} is not complete: {reason}")
 
 
 def _delete_record(transaction: StoreTransaction) -> Steps[list[Revocable]]:

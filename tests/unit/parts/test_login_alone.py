@@ -11,9 +11,9 @@ from tests.core import (
     HOME,
     Clock,
     Event,
-    LoginParts,
     Secret,
     State,
+    TokenSource,
     finish,
     found,
     granted,
@@ -25,9 +25,9 @@ from tests.paths import LOGIN, LOOKUP
 from tests.shared_store import form_of
 
 
-def log_in(parts: LoginParts, *responses: object) -> list[str]:
+def log_in(parts: TokenSource, *responses: object) -> list[str]:
     """The paths of the control requests that a login sends."""
-    sent, _ = finish(parts.source.log_in(FULL), *responses)
+    sent, _ = finish(parts.log_in(FULL), *responses)
     return [request.url.partition("?")[0][-len(LOGIN if "idp" in request.url else LOOKUP) :] for request in sent]
 
 
@@ -56,7 +56,7 @@ def test_a_login_that_fails_makes_the_next_one_look_up() -> None:
 def test_a_refresh_token_goes_before_the_password() -> None:
     parts = new_login(Clock(), offline_access=True)
     log_in(parts, found(), granted(refresh_token="refresh-1"))
-    sent, _ = finish(parts.source.log_in(FULL), granted("token-2"))
+    sent, _ = finish(parts.log_in(FULL), granted("token-2"))
     assert form_of(sent[0])["grant_type"] == "refresh_token"
     assert parts.cache.refresh_token == Secret("refresh-1")
 
