@@ -12,6 +12,15 @@ from typing import Any, TypeVar
 
 Error = TypeVar("Error", bound="NotaryAuthError")
 
+DETAILS = (
+    "status",
+    "error",
+    "error_description",
+    "url",
+    "retry_after",
+    "age",
+)  # attributes, but for the client's own
+
 
 class NotaryAuthError(Exception):
     """A request could not be authenticated.
@@ -55,14 +64,7 @@ class NotaryAuthError(Exception):
 
     def details(self) -> dict[str, Any]:
         """The attributes, as the arguments that build an equal error."""
-        return {
-            "status": self.status,
-            "error": self.error,
-            "error_description": self.error_description,
-            "url": self.url,
-            "retry_after": self.retry_after,
-            "age": self.age,
-        }
+        return {name: getattr(self, name) for name in DETAILS}
 
 
 class DiscoveryError(NotaryAuthError):

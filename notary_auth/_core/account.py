@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from notary_auth._secrets import Secret, hides_arguments
 from notary_auth._wire import protocol
@@ -33,10 +33,8 @@ from .login import TokenSource
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN
 from .token_cache import FRESH, TokenCache
+from .token_store import TokenStore
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event
-
-if TYPE_CHECKING:
-    from .token_store import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
 

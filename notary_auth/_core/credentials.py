@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth._wire.origin import Origin
@@ -12,10 +12,7 @@ from notary_auth._wire.protocol import flaw_of_text
 from notary_auth.errors import InsecureUrl, LoginError
 
 from .steps import Call, Steps
-
-if TYPE_CHECKING:
-    from .token_store import TokenStore
-
+from .token_store import TokenStore
 
 CO_COROUTINE = 0x80  # inspect's, of a code object
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from notary_auth._wire.origin import Origin
 
@@ -15,10 +15,8 @@ from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .token import clock
 from .token_cache import TokenCache
+from .token_store import TokenStore
 from .unauthorized import UnauthorizedPolicy
-
-if TYPE_CHECKING:
-    from .token_store import TokenStore
 
 Self = TypeVar("Self", bound="Parts")
 

@@ -22,10 +22,10 @@ from notary_auth._secrets import Secret, digest
 from .caller import has_started
 from .record import SharedRecord, read_record
 from .steps import Call, Steps
+from .token_store import StoreLock, TokenStore
 
 if TYPE_CHECKING:
     from .seal import Seal
-    from .token_store import StoreLock, TokenStore
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 STORE_TIMEOUT = 4.0  # seconds for a call to a store, whatever its client's own time-outs and retries
@@ -104,7 +104,6 @@ class StoreTransaction:
         self._lock: StoreLock | None = None
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and its time to live
         self._is_abandoned = False
-        self._is_committing = False
         self._pid = os.getpid()
         self._committing = threading.RLock()  # reentrant: the garbage collector may abandon it anywhere
 
@@ -191,9 +190,9 @@ class StoreTransaction:
         A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
         """
         self._is_abandoned = True
-        if not self._is_open or self._is_committing:  # a commit that hangs comes to an end in its own thread
-            return
-        if not has_started(threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")):
+        if self._is_open and not has_started(
+            threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")
+        ):
             self._ask(self._commit)
 
     @property
@@ -203,7 +202,6 @@ class StoreTransaction:
 
     def _commit(self, store: TokenStore) -> None:
         with self._committing:
-            self._is_committing = True
             try:
                 if self._pending is not None:
                     store.save(self.seal.name, *self._pending)
@@ -215,7 +213,6 @@ class StoreTransaction:
                 lock, self._lock = self._lock, None
                 if lock is not None:
                     lock.release()
-                self._is_committing = False
 
 
 def _in_time(function: Callable[[], Result]) -> Result:
