@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from random import random
-from typing import NoReturn
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
@@ -24,7 +23,7 @@ from . import control
 from .data_center import MAX_LOOKUP_AGE
 from .parts import Parts
 from .record import SharedRecord
-from .refusals import REFUSAL_TTL, Refusal, recalled
+from .refusals import REFUSAL_TTL, Refusal
 from .shared_tokens import NO_TRANSACTION, StoreTransaction
 from .steps import Sleep, Steps
 from .token import Token
@@ -68,33 +67,21 @@ class TokenSource(Parts):
         return self.failed_attempts.count(self._log_in_once(effort), self.now)
 
     def _log_in_once(self, effort: Effort) -> Steps[None]:
-        if self.shared_tokens.store is None and (
-            yield from self._refresh(NO_TRANSACTION, self.cache.refresh_token, effort)
-        ):
+        has_store = self.shared_tokens.store is not None  # under a key that is made from the password
+        if not has_store and (yield from self._refresh(NO_TRANSACTION, effort)):
             return
         password = yield from self.credentials.ask_password()
-        self._check_refusals(password)
+        self.refusals.check(password, self.now())
         transaction = yield from self.shared_tokens.begin(password)
         try:
             if (yield from self._consult_store(transaction, password, effort)):
-                if (
-                    effort is not AHEAD and self.shared_tokens.store is not None
-                ):  # another process may have had more success
+                if has_store and effort is not AHEAD:  # another process may have had more success
                     self.failed_attempts.check(self.now())
-                yield from self._log_in_anew(transaction, password, effort)
+                if not (has_store and (yield from self._refresh(transaction, effort))):
+                    yield from self._log_in_anew(transaction, password, effort)
             yield from transaction.commit()
         finally:
             transaction.finish_in_background()
-
-    def _check_refusals(self, password: Secret, data_center: Origin | None = None) -> None:
-        """Raise what is remembered of this password."""
-        refusal = self.refusals.find(password, self.now(), data_center)
-        if refusal is not None:
-            self._recall(refusal)
-
-    def _recall(self, refusal: Refusal) -> NoReturn:
-        now = self.now()
-        raise recalled(refusal.error, now - refusal.refused_at, refusal.until - now)
 
     # From the store
 
@@ -103,8 +90,8 @@ class TokenSource(Parts):
         deadline = self.now() + effort.store_timeout
         pause, longest = STORE_LOCK_PAUSES
         while True:
-            record = yield from transaction.read()
-            if record is not None and self._adopt(record, password, effort):
+            yield from transaction.read()
+            if self._adopt(transaction, password, effort):
                 return False
             if transaction.may_log_in:  # and the record was read after that
                 return True
@@ -123,31 +110,25 @@ class TokenSource(Parts):
             yield Sleep(pause * (0.5 + random() / 2))
             pause = min(2 * pause, longest)
 
-    def _adopt(self, record: SharedRecord, password: Secret, effort: Effort) -> bool:
+    def _adopt(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> bool:
         """Use another process's token in place of a login. Returns whether it is of use.
 
         Raises:
             CredentialsRefused: the password was refused there.
         """
-        now = self.now()
+        record, now = transaction.record, self.now()
+        if record is None:
+            return False
         if record.refusal is not None and self.refusals.accepts_stored:
-            is_spent = self.cache.was_spent(record.refresh_token)
-            refresh_token = (
-                self.cache.refresh_token if is_spent else record.refresh_token or self.cache.refresh_token
-            )
-            can_refresh = self.credentials.offline_access and refresh_token is not None
+            can_refresh = self._refresh_token(transaction) is not None
             refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)
             self._remember(refusal._replace(is_final=not can_refresh))
             if now < refusal.until and not can_refresh:
-                self._recall(refusal)
+                raise refusal.recalled(now)
         if record.authorization is None or not effort.takes_stored:
             return False
         token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
-        if (
-            now >= token.expires_at
-            or self.cache.was_rejected(token.authorization)
-            or self.cache.holds(token.authorization)
-        ):
+        if now >= token.expires_at or not self.cache.is_new(token.authorization):
             return False
         self._install(token, record.data_center, record.refresh_token, Event.FOUND)
         log.debug("a token of %r was found in the store", self.credentials.username)
@@ -158,10 +139,6 @@ class TokenSource(Parts):
     def _log_in_anew(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> Steps[None]:
         """Get a token from the data center that holds the account now."""
         started = self.now()
-        if self.shared_tokens.store is not None:  # without a store it was tried before the password was asked for
-            refresh_token = self._stored_refresh_token(transaction) or self.cache.refresh_token
-            if (yield from self._refresh(transaction, refresh_token, effort)):
-                return
         known = None if self.data_center.is_lookup_due else self.data_center.current
         data_center = known or (yield from self.data_center.discover(self.now, effort.attempts))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
@@ -180,7 +157,7 @@ class TokenSource(Parts):
                 )
                 yield from transaction.commit()  # before anybody is told of it
             if refusal.refused_at < started:
-                self._recall(refusal)
+                raise refusal.recalled(self.now())
             raise refusal.error.as_type(type(refusal.error))
 
     def _log_in_at(
@@ -198,7 +175,7 @@ class TokenSource(Parts):
                 secrets.append(code)
             # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
             # well.
-            self._check_refusals(password, data_center)
+            self.refusals.check(password, self.now(), data_center)
             if endpoint.is_client:
                 return endpoint.client_request(password)
             return endpoint.password_request(password, code)
@@ -233,9 +210,10 @@ class TokenSource(Parts):
         message = f"{error} {who} send the {what} again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
         return error.as_type(type(error), message)
 
-    def _refresh(self, transaction: StoreTransaction, refresh_token: Secret | None, effort: Effort) -> Steps[bool]:
+    def _refresh(self, transaction: StoreTransaction, effort: Effort) -> Steps[bool]:
         """Send the refresh grant. False: there is no refresh token, or it is not good any more."""
-        if refresh_token is None or not self.credentials.offline_access:
+        refresh_token = self._refresh_token(transaction)
+        if refresh_token is None:
             return False
         data_center = None if self.data_center.is_lookup_due else self.data_center.current
         if data_center is None:
@@ -267,6 +245,11 @@ class TokenSource(Parts):
         return protocol.TokenEndpoint(
             data_center, credentials.username, credentials.offline_access, credentials.is_client
         )
+
+    def _refresh_token(self, transaction: StoreTransaction) -> Secret | None:
+        """The refresh token to be used, if any may be."""
+        stored = self._stored_refresh_token(transaction)
+        return (stored or self.cache.refresh_token) if self.credentials.offline_access else None
 
     def _stored_refresh_token(self, transaction: StoreTransaction) -> Secret | None:
         stored = None if transaction.record is None else transaction.record.refresh_token

@@ -50,6 +50,10 @@ class Refusal(NamedTuple):
     def until(self) -> float:
         return self.refused_at + REFUSAL_TTL
 
+    def recalled(self, now: float) -> NotaryAuthError:
+        """The error that is raised in place of another refusal."""
+        return recalled(self.error, now - self.refused_at, self.until - now)
+
 
 class Refusals:
     """The latest refusal of each data center."""
@@ -70,6 +74,12 @@ class Refusals:
             if concerned and now < refusal.until and refusal.digest == digest(password, refusal.salt):
                 return refusal
         return None
+
+    def check(self, password: Secret, now: float, data_center: Origin | None = None) -> None:
+        """Raise what `find` finds."""
+        refusal = self.find(password, now, data_center)
+        if refusal is not None:
+            raise refusal.recalled(now)
 
     def clear(self) -> None:
         self._by_data_center = {}

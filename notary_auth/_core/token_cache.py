@@ -129,8 +129,9 @@ class TokenCache:
             self.current, self.refresh_token = NO_TOKEN, None
             return token, refresh_token
 
-    def was_rejected(self, authorization: str) -> bool:
-        return authorization in self._rejected
+    def is_new(self, authorization: str) -> bool:
+        """Whether a token from a store is another one than the current and the rejected ones."""
+        return authorization not in (self.current.authorization, *self._rejected)
 
     def spend(self, refresh_token: Secret) -> None:
         """Drop a refresh token that was used, or is not good any more."""

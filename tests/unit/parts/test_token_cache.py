@@ -121,9 +121,9 @@ def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache, logins: Log
     cache.spend(Secret("refresh-1"))
     assert cache.current is NO_TOKEN
     assert cache.refresh_token is None
-    assert cache.was_rejected("Bearer token-1")
+    assert not cache.is_new("Bearer token-1")
     assert cache.was_spent(Secret("refresh-1"))
-    assert not cache.was_rejected("Bearer token-2")
+    assert cache.is_new("Bearer token-2")
     assert not cache.holds("")
 
 
