@@ -55,7 +55,7 @@ from notary_auth._core import token as token_module
 from notary_auth._core import token_cache as cache_module
 from notary_auth._core.account import MAX_REPLAYS, arguments_of, has_tokens
 from notary_auth._core.caller import Caller, Login, current_caller, led_logins
-from notary_auth._core.control import MAX_ATTEMPTS
+from notary_auth._core.control import AHEAD, FULL, MAX_ATTEMPTS, STORE_LOCK_TIMEOUT, Effort
 from notary_auth._core.credentials import check_credentials
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
 from notary_auth._core.login import TokenSource
@@ -92,7 +92,7 @@ from notary_auth._core.steps import (
 )
 from notary_auth._core.steps import Step as CoreStep
 from notary_auth._core.token import NO_TOKEN, REFRESH_MARGIN, REFRESH_PAUSE, Token, clock
-from notary_auth._core.token_cache import AHEAD, FULL, STORE_LOCK_TIMEOUT, Effort, TokenCache
+from notary_auth._core.token_cache import TokenCache
 from notary_auth._core.unauthorized import UNAUTHORIZED_BACKOFF, Action, Event, State, UnauthorizedPolicy
 from notary_auth._secrets import Bearer, Document, Secret, SecretBytes, strip_tracebacks
 from notary_auth._wire import protocol as protocol_module

@@ -28,11 +28,12 @@ from notary_auth._wire import protocol
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
+from .control import FRESH
 from .credentials import Credentials, check_client_credentials, check_credentials, check_store, check_url
 from .login import TokenSource
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN
-from .token_cache import FRESH, TokenCache
+from .token_cache import TokenCache
 from .token_store import TokenStore
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event
 
@@ -238,11 +239,10 @@ class Account:
         """
         from .logout import log_out  # only where it is asked for
 
-        attempt = partial(log_out, self._parts)
         single_flight = self._parts.single_flight
         while True:
             login = yield from single_flight.lead(
-                attempt, lambda: False, shares_error=False, can_be_taken_over=False
+                lambda _: log_out(self._parts), lambda: False, shares_error=False
             )
             if login is None:
                 return
@@ -251,7 +251,7 @@ class Account:
             except NotaryAuthError:  # after a minute: its leader never ends, and counts as lost by now
                 continue
             if not can_wait:
-                yield from attempt()
+                yield from log_out(self._parts)
                 return
 
 

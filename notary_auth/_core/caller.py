@@ -119,6 +119,10 @@ class Login:
                 pass
 
 
+class TakenOver(Exception):
+    """Another caller has taken over a login: who led it sends nothing more."""
+
+
 #: The logins that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child
 #: tasks and worker threads inherit it. It tells those that a leader depends on from those that may wait for it
 #: (rule 8).

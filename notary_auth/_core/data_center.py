@@ -11,6 +11,7 @@ from notary_auth._wire.origin import Origin
 from notary_auth.errors import DiscoveryError, LoginError, NotaryAuthError
 
 from . import control
+from .control import FULL, Effort
 from .state_lock import StateLock
 from .steps import Steps
 
@@ -62,7 +63,7 @@ class DataCenter:
         self.is_lookup_due = False
         self._own_origins |= {origin}
 
-    def discover(self, now: Callable[[], float], attempts: int = control.MAX_ATTEMPTS) -> Steps[Origin]:
+    def discover(self, now: Callable[[], float], effort: Effort = FULL) -> Steps[Origin]:
         """Find the data center that holds the account.
 
         Args:
@@ -74,7 +75,7 @@ class DataCenter:
         if self.given is not None:
             return self.given
         request = protocol.lookup_request(self.cloud, self._username)
-        response, sent_at = yield from control.send(request, attempts, now)
+        response, sent_at = yield from control.send(request, effort, now)
         found = protocol.read_lookup(response, self.cloud, self._username)
         with self._lock():
             before = self.current

@@ -20,6 +20,8 @@ from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
 
 from . import control
+from .caller import Login
+from .control import FULL, Effort
 from .data_center import MAX_LOOKUP_AGE
 from .parts import Parts
 from .record import SharedRecord
@@ -27,7 +29,6 @@ from .refusals import REFUSAL_TTL, Refusal
 from .shared_tokens import NO_TRANSACTION, StoreTransaction
 from .steps import Sleep, Steps
 from .token import Token
-from .token_cache import AHEAD, Effort
 from .unauthorized import Event
 
 STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that another process holds: from, to
@@ -47,9 +48,10 @@ class TokenSource(Parts):
             DiscoveryError: the response does not tell.
         """
 
-        def attempt() -> Steps[Origin]:
+        def attempt(login: Login | None) -> Steps[Origin]:
             self.failed_attempts.check(self.now())
-            return self.failed_attempts.count(self.data_center.discover(self.now), self.now)
+            discovery = self.data_center.discover(self.now, FULL._replace(login=login))
+            return self.failed_attempts.count(discovery, self.now)
 
         return self.single_flight.run(attempt, lambda: self.data_center.current is not None)
 
@@ -60,7 +62,7 @@ class TokenSource(Parts):
             CredentialsRefused: the password is refused, now or before.
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
-        if effort is AHEAD:  # one attempt in a while, that fails no request
+        if effort.gives_way:  # one attempt in a while, that fails no request
             return self._log_in_once(effort)
         if self.shared_tokens.store is None:
             self.failed_attempts.check(self.now())
@@ -75,7 +77,7 @@ class TokenSource(Parts):
         transaction = yield from self.shared_tokens.begin(password)
         try:
             if (yield from self._consult_store(transaction, password, effort)):
-                if has_store and effort is not AHEAD:  # another process may have had more success
+                if has_store and not effort.gives_way:  # another process may have had more success
                     self.failed_attempts.check(self.now())
                 if not (has_store and (yield from self._refresh(transaction, effort))):
                     yield from self._log_in_anew(transaction, password, effort)
@@ -140,11 +142,11 @@ class TokenSource(Parts):
         """Get a token from the data center that holds the account now."""
         started = self.now()
         known = None if self.data_center.is_lookup_due else self.data_center.current
-        data_center = known or (yield from self.data_center.discover(self.now, effort.attempts))
+        data_center = known or (yield from self.data_center.discover(self.now, effort))
         refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None and known is not None and not isinstance(refusal.error, TotpRequired):
             # The account may have moved since it was looked up, and its old data center does not know it any more.
-            data_center = yield from self.data_center.discover(self.now, effort.attempts)
+            data_center = yield from self.data_center.discover(self.now, effort)
             refusal = yield from self._log_in_at(data_center, transaction, password, effort)
         if refusal is not None:
             is_refused = isinstance(refusal.error, CredentialsRefused | TotpRequired)
@@ -181,7 +183,7 @@ class TokenSource(Parts):
             return endpoint.password_request(password, code)
 
         self.data_center.is_lookup_due = True
-        response, sent_at = yield from control.send(build, effort.attempts, self.now)
+        response, sent_at = yield from control.send(build, effort, self.now)
         try:
             grant = endpoint.read(response, secrets, time.time())
         except LoginError as error:
@@ -217,11 +219,11 @@ class TokenSource(Parts):
             return False
         data_center = None if self.data_center.is_lookup_due else self.data_center.current
         if data_center is None:
-            data_center = yield from self.data_center.discover(self.now, effort.attempts)
+            data_center = yield from self.data_center.discover(self.now, effort)
         endpoint = self._endpoint(data_center)
         self.data_center.is_lookup_due = True
         request = endpoint.refresh_request(refresh_token)
-        response, sent_at = yield from control.send(request, effort.attempts, self.now)
+        response, sent_at = yield from control.send(request, effort, self.now)
         try:
             grant = endpoint.read(response, [refresh_token], time.time())
         except LoginError as error:

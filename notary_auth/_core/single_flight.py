@@ -16,14 +16,17 @@ from collections.abc import Callable
 
 from notary_auth.errors import NotaryAuthError
 
-from .caller import Login, current_caller, led_logins
+from .caller import Login, TakenOver, current_caller, led_logins
 from .state_lock import StateLock
-from .steps import SendControl, Steps, WaitForLogin
+from .steps import Steps, WaitForLogin
 
 LEADER_TIMEOUT = 60.0  # seconds that a caller waits for another one's login
 LIVENESS_INTERVAL = 2.0  # seconds after which a waiter looks whether the leader may still go on
 LIVENESS_PATIENCE = 4.0  # seconds for which the leader's event loop may not answer
 MAX_LOST_LEADERS = 2  # lost leaders after which a caller gives up
+
+#: What to do for a login that this caller leads; or for None, where it cannot wait for the leader.
+Attempt = Callable[[Login | None], Steps[object]]
 
 log = logging.getLogger("notary_auth")
 
@@ -52,14 +55,10 @@ class SingleFlight:
 
     def run(
         self,
-        attempt: Callable[[], Steps[object]],
+        attempt: Attempt,
         is_done: Callable[[], bool],
-        without_waiting: Callable[[], Steps[object]] | None = None,
     ) -> Steps[None]:
-        """Run `attempt` in one caller; the others wait until `is_done()`.
-
-        Args:
-            without_waiting: what a caller runs that cannot wait for the leader; as a rule, `attempt`.
+        """Run `attempt` in one caller; the others wait until `is_done()`. One that cannot wait runs it too.
 
         Raises:
             NotaryAuthError: the attempt failed, here or in the leader; or this caller has given up waiting.
@@ -71,7 +70,7 @@ class SingleFlight:
                 continue
             if not (yield from self.wait(login)):
                 log.debug("one more login: this caller cannot wait for the one under way")
-                yield from (without_waiting or attempt)()
+                yield from attempt(None)
             elif login.error is not None and not is_done():
                 raise login.error.as_type(type(login.error))
             elif login.is_lost:
@@ -81,15 +80,14 @@ class SingleFlight:
 
     def lead(
         self,
-        attempt: Callable[[], Steps[object]],
+        attempt: Attempt,
         is_done: Callable[[], bool],
         shares_error: bool = True,
-        can_be_taken_over: bool = True,
     ) -> Steps[Login | None]:
         """Run `attempt`, unless a login is under way: then return that, to be waited for.
 
-        Those who wait get an error of the attempt if `shares_error`. If it `can_be_taken_over` by another caller,
-        it may end early, and its own login is returned, which is lost.
+        Those who wait get an error of the attempt if `shares_error`. If another caller has taken over, its own
+        login is returned, which is lost.
         """
         current = self.current
         if current is not None:  # as for all of a crowd but one: without a login of their own, and its locks
@@ -106,12 +104,11 @@ class SingleFlight:
                 return current
             led_logins.set(led_now)
             if not is_done():  # the login before this one may have finished in between
-                if not can_be_taken_over:
-                    yield from attempt()
-                elif (yield from _until_taken_over(login, attempt())):
-                    return login
+                yield from attempt(login)
             is_lost = False
             return None
+        except TakenOver:
+            return login
         except NotaryAuthError as failure:
             error, is_lost = failure.as_type(type(failure)) if shares_error else None, False
             raise
@@ -149,27 +146,3 @@ class SingleFlight:
         with self._lock():
             if self._latest is login:
                 self._latest = None
-
-
-def _until_taken_over(login: Login, steps: Steps[object]) -> Steps[bool]:
-    """Perform `steps`. Once another caller has taken over `login`, stop before the next control request.
-
-    Returns:
-        Whether that was so.
-    """
-    error: Exception | None = None
-    result: object = None
-    try:
-        while True:
-            step = steps.send(result) if error is None else steps.throw(error)
-            if login.is_over and isinstance(step, SendControl):
-                return True
-            result = error = None
-            try:
-                result = yield step
-            except Exception as caught:  # noqa: BLE001  the client's own, for the steps to take
-                error = caught
-    except StopIteration:
-        return False
-    finally:
-        steps.close()

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth.errors import NotaryAuthError
 
-from .control import MAX_ATTEMPTS
+from .caller import Login
+from .control import AHEAD, FULL, WITHOUT_WAITING, Effort
 from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import Steps
 from .token import NO_TOKEN, REFRESH_PAUSE, Token
 
 MAX_REMEMBERED = 10  # rejected access tokens, and spent refresh tokens, that a store must not bring back
-STORE_LOCK_TIMEOUT = 40.0  # seconds that a leader waits for another process's login; less than `LEADER_TIMEOUT`
 
 log = logging.getLogger("notary_auth")
-
-
-class Effort(NamedTuple):
-    """How much a login is worth to the caller that leads it."""
-
-    attempts: int = MAX_ATTEMPTS  # at each control request
-    store_timeout: float = STORE_LOCK_TIMEOUT  # seconds to wait while another process logs in
-    gives_way: bool = False  # whether it is left to that process, in place of logging in after the wait
-    takes_stored: bool = True  # whether another process's token will do
-
-
-FULL = Effort()
-#: Of a caller that cannot wait for a leader of its own process, and so for no other process.
-WITHOUT_WAITING = Effort(store_timeout=0.0)
-#: Whatever is stored, there is to be a new token.
-FRESH = Effort(takes_stored=False)
-#: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
-AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
 
 
 class TokenCache:
@@ -71,6 +52,10 @@ class TokenCache:
         Args:
             log_in: gets a token and puts it in here.
         """
+
+        def attempt(login: Login | None) -> Steps[None]:
+            return log_in(WITHOUT_WAITING if login is None else FULL._replace(login=login))
+
         while True:
             token = self.current
             now = self._now()
@@ -82,9 +67,7 @@ class TokenCache:
                 continue
             # Until there is another token, not until there is a fresh one: one that has expired when it arrives
             # must not cause a loop.
-            yield from self._single_flight.run(
-                lambda: log_in(FULL), self._replacement_of(token), lambda: log_in(WITHOUT_WAITING)
-            )
+            yield from self._single_flight.run(attempt, self._replacement_of(token))
             new = self.current  # read once: another thread may drop it
             if new is not NO_TOKEN:
                 return new
@@ -103,7 +86,7 @@ class TokenCache:
             # Failures are not shared: callers without a good token make attempts of their own. If a login is under
             # way already, the current token is good enough until that is over.
             yield from self._single_flight.lead(
-                lambda: log_in(AHEAD), self._replacement_of(token), shares_error=False
+                lambda login: log_in(AHEAD._replace(login=login)), self._replacement_of(token), shares_error=False
             )
         except Exception as error:  # noqa: BLE001  ours, or the client's own network error
             why = error if isinstance(error, NotaryAuthError) else type(error).__name__

@@ -33,7 +33,7 @@ class Logins:
         self.error: Exception | None = None
 
     def __call__(self, effort: Effort) -> Any:
-        self.efforts.append(effort)
+        self.efforts.append(effort._replace(login=None))
         if self.error is not None:
             raise self.error
         self.cache.current = token_good_for(self.lifetime, self.clock(), f"token-{len(self.efforts)}")
