@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
-from functools import partial
 from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -26,32 +25,6 @@ from .httpx_control import REPEATED, Outcome, ReadControl, read_control, to_clie
 
 Result = TypeVar("Result")
 Flow = Generator[Any, Any, Result]
-
-
-class _Exchange:
-    """A user's request under way: what its control requests are sent with, and left out of its history."""
-
-    def __init__(self, request: Any, is_async: bool, byte_stream: type) -> None:
-        self.request = request  # the user's own, as it was sent last
-        self.response: Any = None  # to that, if there is one
-        self.is_async = is_async
-        self.control_responses: list[Any] = []
-        self._byte_stream = byte_stream
-
-    def receive(self, response: Any, replays: int) -> Received:
-        """Take note of the response to the user's request; keep the control responses out of its history."""
-        self.response = response
-        self.request = request = response.request  # not the one that was sent, if the client followed redirects
-        if self.control_responses:
-            for hop in (response, *response.history):
-                hop.history = [
-                    each for each in hop.history if not any(each is control for control in self.control_responses)
-                ]
-        can_replay = response.status_code == 401 and _can_replay(request, self._byte_stream)
-        header = request.headers.get("Authorization")
-        # The user's own hops. A 401 that was replayed is among them, and is of the account's own host.
-        passed = tuple(str(hop.request.url) for hop in response.history)
-        return Received(response.status_code, str(request.url), header, can_replay, replays, passed)
 
 
 class HttpxAuth(Adapter):
@@ -82,13 +55,12 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-        exchange = _Exchange(request, False, self._library.ByteStream)
-        flow = self._flow(exchange, response)
-        with closing(flow):
+        exchange = _Exchange(self, request, is_async=False)
+        with closing(exchange.flow(response)) as flow:
             result = None
             while (action := _next(flow, result)) is not None:
                 is_request = isinstance(action, self._library.Request)
-                result = (yield action) if is_request else self._do(action, exchange)
+                result = (yield action) if is_request else exchange.do(action)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         response = None
@@ -96,24 +68,12 @@ class HttpxAuth(Adapter):
             response = yield request
             if response.status_code != 401:
                 return
-        exchange = _Exchange(request, True, self._library.ByteStream)
-        flow = self._flow(exchange, response)
-        with closing(flow):
+        exchange = _Exchange(self, request, is_async=True)
+        with closing(exchange.flow(response)) as flow:
             result = None
             while (action := _next(flow, result)) is not None:
                 is_request = isinstance(action, self._library.Request)
-                result = (yield action) if is_request else await self._ado(action, exchange)
-
-    def _do(self, action: Any, exchange: _Exchange) -> Any:
-        """Do what is not for the client to send."""
-        if isinstance(action, ReadControl):
-            return action.read()
-        return exchange.response.read() if isinstance(action, Drain) else perform(action)
-
-    async def _ado(self, action: Any, exchange: _Exchange) -> Any:
-        if isinstance(action, ReadControl):
-            return await action.aread(self._network_error)
-        return await (exchange.response.aread() if isinstance(action, Drain) else aperform(action))
+                result = (yield action) if is_request else await exchange.ado(action)
 
     def logout(self, client: Any) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -127,33 +87,26 @@ class HttpxAuth(Adapter):
             TypeError: `client` is none.
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
-        _check_client(client, self._library.Client)
-        exchange, flow, send = self._log_out(client, False)
-
-        def do(action: Any) -> Any:
-            return send(action) if isinstance(action, self._library.Request) else self._do(action, exchange)
-
-        self._run(flow, do)
+        self._run(*self._log_out(client, self._library.Client, is_async=False))
 
     async def alogout(self, client: Any) -> None:
         """The same as `logout`, for an ``AsyncClient``."""
-        _check_client(client, self._library.AsyncClient)
-        exchange, flow, send = self._log_out(client, True)
+        await self._arun(*self._log_out(client, self._library.AsyncClient, is_async=True))
+
+    def _log_out(self, client: Any, kind: Any, is_async: bool) -> tuple[Flow[None], Callable[[Any], Any]]:
+        """A logout's flow, and what does its actions."""
+        if not isinstance(client, kind):
+            name = f"{self._library.__name__}.{kind.__name__}"
+            raise TypeError(f"client must be a {name}, not {type(client)!r}")
+        request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
+        exchange = _Exchange(self, request, is_async, is_logout=True)
 
         def do(action: Any) -> Any:
-            return send(action) if isinstance(action, self._library.Request) else self._ado(action, exchange)
+            if isinstance(action, self._library.Request):
+                return client.send(action, auth=None, stream=True, follow_redirects=False)
+            return exchange.ado(action) if is_async else exchange.do(action)
 
-        await self._arun(flow, do)
-
-    def _log_out(self, client: Any, is_async: bool) -> tuple[_Exchange, Flow[None], Callable[[Any], Any]]:
-        def end_here(_: Steps[Any], outcome: Outcome) -> None:
-            if isinstance(outcome, NotaryAuthError):  # a redirect is not followed here, and tells its status
-                raise outcome
-
-        request = client.build_request("POST", self._account.cloud_url)  # with the client's time-outs
-        exchange = _Exchange(request, is_async, self._library.ByteStream)
-        send = partial(client.send, auth=None, stream=True, follow_redirects=False)
-        return exchange, self._as_flow(self._account.log_out(), exchange, end_here), send
+        return exchange.perform(self._account.log_out()), do
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -172,26 +125,43 @@ class HttpxAuth(Adapter):
             _apply(signature, request)
         return signature is not None
 
-    def _flow(self, exchange: _Exchange, response: Any) -> Flow[None]:
-        """Sign a request and send it; or, with a `response` of 401, send it again if that helps."""
+
+class _Exchange:
+    """A user's request under way, or a logout: its steps in the client's terms.
+
+    Args:
+        request: the user's own, as it was sent last; or one that has the time-outs for a logout.
+    """
+
+    def __init__(self, auth: HttpxAuth, request: Any, is_async: bool, is_logout: bool = False) -> None:
+        self._auth = auth
+        self._request = request
+        self._response: Any = None  # to that, if there is one
+        self._is_async = is_async
+        self._is_logout = is_logout
+        self._control_responses: list[Any] = []
+        self._steps: Any = None  # what is performed
+
+    def flow(self, response: Any) -> Flow[None]:
+        """Sign the request and send it; or, with a `response` of 401, send it again if that helps."""
+        account = self._auth.account
         if response is None:
-            steps: Steps[Any] = self._account.sign(str(exchange.request.url))
+            steps: Steps[Any] = account.sign(str(self._request.url))
         else:
-            steps = self._account.reauthorize(exchange.receive(response, 0))
+            steps = account.reauthorize(self._received(response, 0))
         for replays in count(0 if response is None else 1):
-            signature = yield from self._as_flow(steps, exchange, partial(self._end_here, exchange.request))
+            signature = yield from self.perform(steps)
             if signature is None:
                 return
-            _apply(signature, exchange.request)
-            received = exchange.receive((yield exchange.request), replays)
+            _apply(signature, self._request)
+            received = self._received((yield self._request), replays)
             if replays == 0 and received.status != 401:
                 return
-            steps = self._account.reauthorize(received)
+            steps = account.reauthorize(received)
 
-    def _as_flow(
-        self, steps: Steps[Result], exchange: _Exchange, end_here: Callable[[Steps[Any], Outcome], None]
-    ) -> Flow[Result]:
-        """Steps in httpx's terms: control requests to send, responses to read, and what `perform` does."""
+    def perform(self, steps: Steps[Result]) -> Flow[Result]:
+        """Yield what is to be done for `steps`: control requests to be sent, and what `do` and `ado` do."""
+        self._steps = steps
         result: Any = None
         failure: Exception | None = None
         try:
@@ -200,33 +170,53 @@ class HttpxAuth(Adapter):
                 result = failure = None
                 try:
                     if isinstance(step, SendControl):
-                        end = partial(end_here, steps)
-                        result = yield from self._send_control(step.request, exchange, steps, end)
+                        result = yield from self._send_control(step.request)
                     else:
                         result = yield step
                 except Exception as error:  # thrown in by `run`; in a flow, the client closes it instead
-                    if not isinstance(error, (NotaryAuthError, self._network_error)):
+                    if not isinstance(error, (NotaryAuthError, self._auth._network_error)):
                         raise
                     failure = error
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         except NotaryAuthError as error:
-            raise self._to_client_error(error, exchange.request) from error.__cause__
+            raise self._auth._to_client_error(error, self._request) from error.__cause__
         finally:  # also when the client closes the flow: cancelled, or the platform could not be reached
             steps.close()
 
-    def _send_control(
-        self,
-        request: ControlRequest,
-        exchange: _Exchange,
-        steps: Steps[Any],
-        end_here: Callable[[Outcome], None],
-    ) -> Flow[ControlResponse]:
+    def do(self, action: Any) -> Any:
+        """Do what is not for the client to send."""
+        if isinstance(action, ReadControl):
+            return action.read()
+        return self._response.read() if isinstance(action, Drain) else perform(action)
+
+    async def ado(self, action: Any) -> Any:
+        if isinstance(action, ReadControl):
+            return await action.aread(self._auth._network_error)
+        return await (self._response.aread() if isinstance(action, Drain) else aperform(action))
+
+    def _received(self, response: Any, replays: int) -> Received:
+        """Take note of the response to the user's request; keep the control responses out of its history."""
+        self._response = response
+        self._request = request = response.request  # not the one that was sent, if the client followed redirects
+        if self._control_responses:
+            for hop in (response, *response.history):
+                hop.history = [
+                    each for each in hop.history if not any(each is control for control in self._control_responses)
+                ]
+        can_replay = response.status_code == 401 and _can_replay(request, self._auth._library.ByteStream)
+        header = request.headers.get("Authorization")
+        # The user's own hops. A 401 that was replayed is among them, and is of the account's own host.
+        passed = tuple(str(hop.request.url) for hop in response.history)
+        return Received(response.status_code, str(request.url), header, can_replay, replays, passed)
+
+    def _send_control(self, request: ControlRequest) -> Flow[ControlResponse]:
+        auth = self._auth
         try:
             control, sending = to_client_request(
-                self._control_type, request, exchange.request, exchange.is_async, end_here
+                auth._control_type, request, self._request, self._is_async, self._end
             )
-        except (ValueError, self._library.InvalidURL) as error:  # no host to this client
+        except (ValueError, auth._library.InvalidURL) as error:  # no host to this client
             url = request.url.partition("?")[0]
             why = f"the client cannot send a request to {url}: {type(error).__name__}"
             raise LoginError(why, url=url) from None
@@ -236,29 +226,33 @@ class HttpxAuth(Adapter):
             # Perhaps an event hook that raises at a refusal. The password was refused all the same.
             if sending.status in REFUSALS:
                 with suppress(NotaryAuthError, StopIteration):
-                    steps.send(ControlResponse(sending.status, {}, b"", is_hidden=True))
+                    self._steps.send(ControlResponse(sending.status, {}, b"", is_hidden=True))
             raise
         finally:
             control.forget()
-        exchange.control_responses.append(response)
+        self._control_responses.append(response)
         return (yield from read_control(control, response))
 
-    def _end_here(self, request: Any, steps: Steps[Any], outcome: Outcome) -> NoReturn:
+    def _end(self, outcome: Outcome) -> None:
         """End the steps in the middle of the client's sending, which must not go on.
 
-        Those who wait for this login get the error as well.
+        Those who wait for this login get the error as well. Nobody waits for a logout, which follows no redirect.
         """
         error = outcome if isinstance(outcome, NotaryAuthError) else LoginError(REPEATED)
+        if self._is_logout:
+            if error is outcome:
+                raise error
+            return
         try:
-            if isinstance(outcome, ControlResponse):
-                steps.send(outcome)
+            if error is outcome:
+                self._steps.throw(error)
             else:
-                steps.throw(outcome)
+                self._steps.send(outcome)
         except NotaryAuthError as raised:
             error = raised
         except StopIteration:
             pass
-        raise self._to_client_error(error, request)
+        raise self._auth._to_client_error(error, self._request)
 
 
 def _next(flow: Flow[Any], result: Any) -> Any:
@@ -267,13 +261,6 @@ def _next(flow: Flow[Any], result: Any) -> Any:
         return flow.send(result)
     except StopIteration:
         return None
-
-
-def _check_client(client: object, kind: type) -> None:
-    if not isinstance(client, kind):
-        raise TypeError(
-            f"client must be a {kind.__module__.partition('.')[0]}.{kind.__name__}, not {type(client)!r}"
-        )
 
 
 def _apply(signature: Signature, request: Any) -> None:
