@@ -21,7 +21,7 @@ from notary_auth.errors import LoginError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
 from .drivers import aperform, perform
-from .httpx_control import REPEATED, Outcome, ReadControl, read_control, to_client_request
+from .httpx_control import REPEATED, Outcome, ReadControl, read_control
 
 Result = TypeVar("Result")
 Flow = Generator[Any, Any, Result]
@@ -213,9 +213,7 @@ class _Exchange:
     def _send_control(self, request: ControlRequest) -> Flow[ControlResponse]:
         auth = self._auth
         try:
-            control, sending = to_client_request(
-                auth._control_type, request, self._request, self._is_async, self._end
-            )
+            control = auth._control_type(request, self._request, self._is_async, self._end)
         except (ValueError, auth._library.InvalidURL) as error:  # no host to this client
             url = request.url.partition("?")[0]
             why = f"the client cannot send a request to {url}: {type(error).__name__}"
@@ -224,9 +222,10 @@ class _Exchange:
             response = yield control
         except GeneratorExit:
             # Perhaps an event hook that raises at a refusal. The password was refused all the same.
-            if sending.status in REFUSALS:
+            status = control.sending.status
+            if status in REFUSALS:
                 with suppress(NotaryAuthError, StopIteration):
-                    self._steps.send(ControlResponse(sending.status, {}, b"", is_hidden=True))
+                    self._steps.send(ControlResponse(status, {}, b"", is_hidden=True))
             raise
         finally:
             control.forget()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from math import inf
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from notary_auth._secrets import strip_tracebacks
 from notary_auth._wire.messages import ControlBody, ControlRequest, ControlResponse, is_redirect
@@ -83,74 +83,57 @@ def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, Con
     return body.response()
 
 
-def to_client_request(
-    control_type: Callable[..., Any],
-    request: ControlRequest,
-    user_request: Any,
-    is_async: bool,
-    end_here: Callable[[Outcome], None],
-) -> tuple[Any, _Sending]:
-    """A control request as the client sends it, with the time-outs of the user's request; and what watches it.
-
-    Args:
-        end_here: called where the client must not go on; raises an error as a rule.
-    """
-    control = control_type(request.method, request.url, headers=request.headers)
-    sending = control.sending_type(control.url, request.body or b"", end_here)
-    if request.body is not None:
-        control.begin(request.body, sending)
-    control.extensions["trace"] = sending.atrace if is_async else sending.trace
-    if "timeout" in user_request.extensions:  # or the control request would have none
-        control.extensions["timeout"] = user_request.extensions["timeout"]
-    return control, sending
-
-
 class _ControlRequest:
     """A request whose body can be looked at, by event hooks and transports, and is still sent nowhere else.
 
-    httpx puts what was read in place of the stream, from where a redirect would send it again.
+    httpx puts what was read in place of the stream, from where a redirect would send it again. Here the stream is
+    what watches over the sending, and stays.
+
+    Args:
+        user_request: has the time-outs.
+        end_here: called where the client must not go on; raises an error as a rule.
     """
 
-    _form: bytes = b""
-    _content_stream: Any = None
-    _is_handed_over = False  # to the transport
+    sending_type: ClassVar[Callable[..., _Sending]]
+
+    def __init__(
+        self, request: ControlRequest, user_request: Any, is_async: bool, end_here: Callable[[Outcome], None]
+    ) -> None:
+        self.sending = self.sending_type(request.body or b"", end_here)
+        options: Any = {"headers": request.headers, "content": request.body}
+        super().__init__(request.method, request.url, **options)  # type: ignore[call-arg]  # the client's
+        own: Any = self
+        self.sending.url = own.url
+        own.extensions["trace"] = self.sending.atrace if is_async else self.sending.trace
+        if "timeout" in user_request.extensions:  # or this request would have none
+            own.extensions["timeout"] = user_request.extensions["timeout"]
 
     @property
-    def stream(self) -> Any:
-        self._is_handed_over = True
-        return self._content_stream
+    def stream(self) -> _Sending:
+        self.sending.is_handed_over = True
+        return self.sending
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        self._content_stream = stream
+        pass
 
     def read(self) -> bytes:
-        if self._is_handed_over and isinstance(self._content_stream, _Sending):
-            self._content_stream.is_given_out = True  # to a transport that reads bodies like this, as mocks do
-        return self._form
+        return self.sending.read()
 
     async def aread(self) -> bytes:
-        return self.read()
+        return self.sending.read()
 
     @property
     def content(self) -> bytes:
-        return self.read()
-
-    def begin(self: Any, body: bytes, sending: _Sending) -> None:
-        self._form = body
-        self._is_handed_over = False
-        self.headers["Content-Length"] = str(len(body))
-        self.stream = sending
+        return self.sending.read()
 
     def forget(self: Any) -> None:
         """Let go of the password, and of what leads to it: the client's errors have their request with them."""
-        self._form = b""
-        if isinstance(self._content_stream, _Sending):
-            self._content_stream.forget()
+        self.sending.forget()
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return _ControlRequest, ()  # it is pickled with an error, and perhaps in the middle of being sent
+        return object, ()  # it is pickled with an error, and perhaps in the middle of being sent
 
 
 def control_type(library: Any) -> type:
@@ -191,12 +174,13 @@ class _Sending:
     proxy, which would read the password. Transports that tell nothing are the user's own.
     """
 
-    def __init__(self, url: Any, body: bytes, end_here: Callable[[Outcome], None]) -> None:
+    def __init__(self, body: bytes, end_here: Callable[[Outcome], None]) -> None:
         self.status: int | None = None  # of the platform's response, before any event hook sees that
-        self._url = url
+        self.url: Any = None
+        self.is_handed_over = False  # to the transport
         self._body = body
         self._end_here = end_here
-        self.is_given_out = False
+        self._is_given_out = False
         self._is_connect = False  # whether what comes next is a proxy's response, to CONNECT
 
     def trace(self, event: str, info: Any) -> None:
@@ -205,14 +189,9 @@ class _Sending:
         elif event.endswith("send_request_headers.started"):
             url = info["request"].url
             self._check_peer(url.host.decode("ascii"), url.port)
-            own = self._url
-            if (url.scheme, url.host, url.port, url.target) == (
-                own.raw_scheme,
-                own.raw_host,
-                own.port,
-                own.raw_path,
-            ):
-                self.is_given_out = False
+            own = self.url.raw_scheme, self.url.raw_host, self.url.port, self.url.raw_path
+            if (url.scheme, url.host, url.port, url.target) == own:
+                self._is_given_out = False
         elif event.endswith("receive_response_headers.started"):
             self._is_connect = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and not self._is_connect:
@@ -224,14 +203,19 @@ class _Sending:
         self.trace(event, info)
 
     def _check_peer(self, host: str, port: int | None) -> None:
-        if self._url.scheme == "http" and (host, port or 80) != (self._url.host, self._url.port or 80):
-            url = str(self._url).partition("?")[0]
+        if self.url.scheme == "http" and (host, port or 80) != (self.url.host, self.url.port or 80):
+            url = str(self.url).partition("?")[0]
             self._end_here(InsecureUrl(f"{url} is sent without TLS, so through no proxy: set NO_PROXY", url=url))
 
+    def read(self) -> bytes:
+        """The body, for whoever looks at it. A transport that reads bodies like this, as mocks do, sends it."""
+        self._is_given_out = self._is_given_out or self.is_handed_over
+        return self._body
+
     def _take(self) -> bytes:
-        if self.is_given_out:
+        if self._is_given_out and self._body:
             self._end_here(LoginError(REPEATED))
-        self.is_given_out = True
+        self._is_given_out = True
         return self._body
 
     def __iter__(self) -> Iterator[bytes]:
