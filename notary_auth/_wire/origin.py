@@ -70,13 +70,13 @@ class Origin(NamedTuple):
     def _normalized(cls, scheme: str, host: str, port: str | None) -> "Origin | None":
         scheme = scheme.lower()
         if host.startswith("["):
-            try:
-                host = IPv6Address(host[1:-1]).compressed
-            except AddressValueError:
+            address = _address(host[1:-1])
+            if not isinstance(address, IPv6Address):
                 return None
+            host = address.compressed
         else:
             host = host.lower().removesuffix(".")
-            if _ENDS_IN_NUMBER.fullmatch(host) and not _is_ipv4(host):
+            if _ENDS_IN_NUMBER.fullmatch(host) and _address(host) is None:
                 return None
         number = int(port) if port else _DEFAULT_PORTS[scheme]
         if not 0 < number < 65536:
@@ -95,17 +95,9 @@ class Origin(NamedTuple):
     @property
     def is_secure(self) -> bool:
         """Whether a password may be sent there: over TLS, or not leaving this machine."""
-        return self.scheme == "https" or self._is_loopback
-
-    @property
-    def _is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            address = IPv6Address(self.host) if ":" in self.host else IPv4Address(self.host)
-        except AddressValueError:
-            return False
-        return address.is_loopback
+        address = _address(self.host)
+        is_loopback = self.host == "localhost" or (address is not None and address.is_loopback)
+        return self.scheme == "https" or is_loopback
 
     def readdress(self, url: str) -> str:
         """`url` (one that has an origin) with this origin instead: same path, query and fragment."""
@@ -115,13 +107,12 @@ class Origin(NamedTuple):
         return f"{self}{'' if rest[0] == '/' else '/'}{url[rest.start() :]}"
 
 
-def _is_ipv4(host: str) -> bool:
-    """Whether this is four decimal numbers, which mean the same to every parser."""
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is, if it is written so that it means the same to every parser."""
     try:
-        IPv4Address(host)
+        return IPv6Address(host) if ":" in host else IPv4Address(host)
     except AddressValueError:
-        return False
-    return True
+        return None
 
 
 def _is_idna(host: str) -> bool:
