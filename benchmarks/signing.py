@@ -1,13 +1,12 @@
 """What signing a warm request costs: time, and instructions where there is a valgrind.
 
 In process, without sockets. The contestants of a client run in turns; the minimum of many rounds is what their
-code takes, since noise only ever adds, and the median and the quartiles show how much it added.
+code takes, since noise only ever adds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,16 +61,13 @@ def run() -> Result:
         floor = f"{client}: {HEADER}"
         rows = []
         for name in sorted(names, key=lambda name: min(times[name])):
-            lower, median, upper = statistics.quantiles(times[name], n=4)
             figures = [
                 round(min(times[name]), 2),
-                round(median, 2),
-                f"{lower:.2f} to {upper:.2f}",
                 round(min(times[name]) / min(times[floor]), 2),
                 instructions.get(name),
                 round(instructions[name] / instructions[floor], 2) if instructions else None,
             ]
             rows.append([name.partition(": ")[2], *figures])
-        head = ["", "least µs", "median", "half of them", "× header", "instructions", "× header"]
+        head = ["", "least µs", "× header", "instructions", "× header"]
         tables.append(Table(f"A signature on {client}", head, rows))
     return Result(tables)
