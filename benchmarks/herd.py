@@ -50,10 +50,8 @@ def in_memory(contestant: Contestant, size: int) -> tuple[float, int]:
         return asyncio.run(once(contestant, platform, size)), platform.count("login", "refresh")
 
 
-def herds(title: str, contestants: list[Contestant]) -> tuple[Table, dict[str, list[tuple[int, int]]]]:
-    """The table, and the points: sizes and logins."""
+def herds(title: str, contestants: list[Contestant]) -> Table:
     rows = []
-    points: dict[str, list[tuple[int, int]]] = {}
     for each in contestants:
         row: list[object] = [each.client, each.name]
         took = 0.0
@@ -63,11 +61,10 @@ def herds(title: str, contestants: list[Contestant]) -> tuple[Table, dict[str, l
                 continue
             took, logins = in_memory(each, size)
             row.append(f"{logins:,} in {took:.2f} s")
-            points.setdefault(f"{each.client}: {each.name}", []).append((size, logins))
         rows.append(row)
     head = ["", "", *(f"{size:,}" for size in SIZES)]
     note = "One run of each: logins are what counts, seconds are no ranking."
-    return Table(f"{title}: logins, and time", head, rows, note), points
+    return Table(f"{title}: logins, and time", head, rows, note)
 
 
 def over_sockets() -> Table:
@@ -92,9 +89,7 @@ def over_sockets() -> Table:
 
 
 def run() -> Result:
-    threads, of_threads = herds("Threads", THREADS)
-    tasks, of_tasks = herds("Tasks of asyncio", TASKS)
-    return Result([threads, tasks, over_sockets()], {"Threads": of_threads, "Tasks of asyncio": of_tasks})
+    return Result([herds("Threads", THREADS), herds("Tasks of asyncio", TASKS), over_sockets()])
 
 
 async def lag(contestant: Contestant, platform: Platform) -> tuple[float, float]:

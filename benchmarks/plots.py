@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from html import escape
 from math import log10
 from pathlib import Path
@@ -20,23 +20,22 @@ FAILED = "var(--color-problematic, #b30000)"
 LEFT_OUT = HEADER_AND_HOOK, HEADER_IN_FLOWS, f"{NOTARY_AUTH}, cloud's URL"
 
 Plot = tuple[list[str], float]  # the elements of an SVG, and its height
-Bars = list[tuple[str, float, str]]  # a name, a value, and what is written behind the bar
+Bar = tuple[str, str, float, str]  # the title of its group, a name, a value, and what is written behind the bar
 
 
 def draw(folder: Path, cases: dict[str, Any]) -> None:
     """Draw the plots of a record's cases."""
-    plots: list[tuple[str, Callable[[Any], Plot], str]] = [
-        ("signing", _signing, "Bars: what a signature takes with each package, for each client."),
-        ("cold_start", _cold_start, "Bars: round trips until the first answer, with TCP and TLS."),
-        ("herd", _herd, "Bars: how many logins a hundred and a thousand threads cause that begin at once."),
-        ("rollover", _over_time, "Dots: how long each request took, over five seconds, with each package."),
-        (
-            "revocation",
-            _over_time,
+    plots: dict[str, tuple[Callable[[Any], Plot], str]] = {
+        "signing": (_signing, "Bars: what a signature takes with each package, for each client."),
+        "cold_start": (_cold_start, "Bars: round trips until the first answer, with TCP and TLS."),
+        "herd": (_herd, "Bars: how many logins a hundred and a thousand threads cause that begin at once."),
+        "rollover": (_dots, "Dots: how long each request took, over five seconds, with each package."),
+        "revocation": (
+            _dots,
             "Dots: how long each request took; tokens are revoked at 2 s, and failures are red.",
         ),
-    ]
-    for name, plot, label in plots:
+    }
+    for name, (plot, label) in plots.items():
         elements, height = plot(cases[name])
         size = f'viewBox="0 0 {WIDTH} {height:g}" font-size="12" fill="{INK}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" {size} role="img" aria-label="{label}">'
@@ -51,16 +50,17 @@ def _color(name: str) -> str:
     return OURS if NOTARY_AUTH in name else THEIRS
 
 
-def _bars(groups: Iterable[tuple[str, Bars]]) -> Plot:
-    """Groups of horizontal bars, each to a scale of its own."""
+def _bars(bars: list[Bar]) -> Plot:
+    """Horizontal bars, each group to a scale of its own."""
     elements, y = [], 0.0
-    for title, bars in groups:
+    for title in dict.fromkeys(bar[0] for bar in bars):
+        group = [bar for bar in bars if bar[0] == title]
         elements.append(_text(0, y, title, BOLD))
-        left = max(len(name) for name, _, _ in bars) * CHARACTER
-        right = max(len(text) for _, _, text in bars) * CHARACTER + 14
-        for name, value, text in bars:
+        left = max(len(name) for _, name, _, _ in group) * CHARACTER
+        right = max(len(text) for _, _, _, text in group) * CHARACTER + 14
+        for _, name, value, text in group:
             y += ROW
-            width = (WIDTH - left - right) * value / max(value for _, value, _ in bars)
+            width = (WIDTH - left - right) * value / max(bar[2] for bar in group)
             bar = f'x="{left + 5:g}" y="{y + 2:g}" width="{width:.4g}" height="14" fill="{_color(name)}"'
             elements += [_text(left, y, name, END), f"<rect {bar}/>", _text(left + width + 9, y, text)]
         y += 1.5 * ROW
@@ -68,32 +68,35 @@ def _bars(groups: Iterable[tuple[str, Bars]]) -> Plot:
 
 
 def _signing(case: dict[str, Any]) -> Plot:
-    groups = []
-    for table in case["tables"]:
-        rows = [row for row in table["rows"] if row[0] not in LEFT_OUT]
-        groups.append((f"{table['title']}: µs", [(row[0], row[1], str(row[1])) for row in rows]))
-    return _bars(groups)
+    rows = [(f"{table['title']}: µs", row) for table in case["tables"] for row in table["rows"]]
+    return _bars([(title, row[0], row[1], str(row[1])) for title, row in rows if row[0] not in LEFT_OUT])
 
 
 def _cold_start(case: dict[str, Any]) -> Plot:
-    groups: dict[str, Bars] = {}
+    bars = []
     for client, name, lookups, *_, trips in case["tables"][0]["rows"]:
         if name != HEADER:
-            text = f"{trips} with discovery" if lookups else str(trips)
-            groups.setdefault(f"{client}: round trips", []).append((name, trips, text))
-    return _bars(groups.items())
+            bars.append(
+                (f"{client}: round trips", name, trips, f"{trips} with discovery" if lookups else str(trips))
+            )
+    return _bars(bars)
 
 
 def _herd(case: dict[str, Any]) -> Plot:
-    groups: dict[str, Bars] = {}
-    for name, line in case["points"]["Threads"].items():  # of tasks, all that share a login at all have one
-        for size, logins in line:
-            if HEADER not in name and size in (100, 1000):
-                groups.setdefault(f"{size:,} threads at once: logins", []).append((name, logins, f"{logins:,}"))
-    return _bars(groups.items())
+    """Of threads: of tasks, all that share a login at all have one."""
+    table = case["tables"][0]
+    bars: list[Bar] = []
+    for client, name, *cells in table["rows"]:
+        for size, cell in zip(table["head"][2:], cells, strict=False):
+            if name != HEADER and size in ("100", "1,000") and cell:
+                logins = cell.partition(" ")[0]
+                bars.append(
+                    (f"{size} threads at once: logins", f"{client}: {name}", int(logins.replace(",", "")), logins)
+                )
+    return _bars(bars)
 
 
-def _over_time(case: dict[str, Any]) -> Plot:
+def _dots(case: dict[str, Any]) -> Plot:
     elements, y, table = [], 0.0, case["tables"][0]
     for (name, samples), row in zip(case["points"].items(), table["rows"], strict=True):
         cells = zip(table["head"], row, strict=True)
