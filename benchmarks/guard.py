@@ -6,7 +6,6 @@ python -m benchmarks.guard
 from __future__ import annotations
 
 import asyncio
-import tempfile
 
 from notary_auth.sandbox._model import LOGIN
 
@@ -86,12 +85,11 @@ def _ratios(of_what: str, figures: dict[str, float], limits: dict[str, float]) -
 
 
 def modules() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for client in FIRST_REQUEST:
-            _, added = processes.imported(client, f"notary_auth.{client}", folder)
-            check(f"{client}: modules that the adapter adds", len(added), len(added) <= MODULES)
-            forbidden = NOT_IMPORTED.intersection(added)
-            check(f"{client}: of these, to be imported when used", sorted(forbidden), not forbidden)
+    for client in FIRST_REQUEST:
+        _, added = processes.imported(client, f"notary_auth.{client}")
+        check(f"{client}: modules that the adapter adds", len(added), len(added) <= MODULES)
+        forbidden = NOT_IMPORTED.intersection(added)
+        check(f"{client}: of these, to be imported when used", sorted(forbidden), not forbidden)
 
 
 def main() -> None:

@@ -54,10 +54,9 @@ requests.get(cloud + "/api/notary/v2/stored-files", auth=auth, timeout=60).raise
 """
 
 
-def run(compiled: str, program: str, *arguments: str, times: int = 1) -> list[str]:
-    """The outputs of a Python program that runs so many times at once, and keeps what it compiles in a folder."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = compiled
+def run(program: str, *arguments: str, times: int = 1) -> list[str]:
+    """The outputs of a Python program that runs so many times at once."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # only the first one is to compile
     command = [sys.executable, "-c", program, *arguments]
     started = [subprocess.Popen(command, env=environment, stdout=-1, text=True) for _ in range(times)]
     outputs = [process.communicate()[0] for process in started]
@@ -66,46 +65,40 @@ def run(compiled: str, program: str, *arguments: str, times: int = 1) -> list[st
     return outputs
 
 
-def imported(client: str, modules: str, compiled: str) -> tuple[float, list[str]]:
+def imported(client: str, modules: str) -> tuple[float, list[str]]:
     """Milliseconds, and the modules that came in."""
-    milliseconds, *added = run(compiled, IMPORT, client, modules)[0].split()
+    milliseconds, *added = run(IMPORT, client, modules)[0].split()
     return float(milliseconds), added
 
 
 def run_imports() -> Result:
     """What importing a package adds to importing its client, in turns, with all modules compiled before."""
     times: dict[tuple[str, str, int], list[float]] = {}
-    with tempfile.TemporaryDirectory() as compiled:
-        for number in range(-1, ROUNDS):
-            for client, name, modules in PACKAGES:
-                took, added = imported(client, modules, compiled)
-                if number >= 0:  # the first one compiles
-                    times.setdefault((client, name, len(added)), []).append(took)
+    for number in range(-1, ROUNDS):
+        for client, name, modules in PACKAGES:
+            took, added = imported(client, modules)
+            if number >= 0:  # the first one compiles
+                times.setdefault((client, name, len(added)), []).append(took)
     rows = [[client, name, round(min(took), 1), added] for (client, name, added), took in times.items()]
     return Result([Table("Import, on top of the client's", ["", "", "least ms", "modules"], rows)])
 
 
-def fleet(size: int, store: str, compiled: str) -> str:
+def run_fleet() -> Result:
     """How often processes that start at once log in, and seconds until the last has its answer: most of those are
-    Python starting up. A login takes 0.2 s."""
+    Python starting up. A login takes 0.2 s. The Redis is a Valkey of this case's own."""
+    rows = []
     with SandboxPlatform() as platform:
         platform.fault("latency_of", {LOGIN: 0.2})
-        started = time.perf_counter()
-        run(compiled, MEMBER, platform.url, store, times=size)
-        return f"{platform.count('login')} in {time.perf_counter() - started:.1f} s"
-
-
-def run_fleet() -> Result:
-    """With each store and without. The Redis is a Valkey of this case's own."""
-    rows = []
-    with tempfile.TemporaryDirectory() as compiled:
         for name in ("no store", "FileStore", "RedisStore"):
-            row = []
+            cells = []
             for size in (1, *SIZES):  # the first one compiles
                 with tempfile.TemporaryDirectory() as folder, RedisServer(programs()["valkey"]) as server:
                     store = {"no store": "", "FileStore": f"{folder}/store", "RedisStore": server.url}[name]
-                    row.append(fleet(size, store, compiled))
-            rows.append([name, *row[1:]])
+                    platform.clear()
+                    started = time.perf_counter()
+                    run(MEMBER, platform.url, store, times=size)
+                    cells.append(f"{platform.count('login')} in {time.perf_counter() - started:.1f} s")
+            rows.append([name, *cells[1:]])
     note = "requests_auth and httpx_auth can keep tokens in a file, as they are and with no lock: not measured."
     head = ["", *(f"{size} processes" if size > 1 else "1 process" for size in SIZES)]
     return Result([Table("A fleet: logins, and time", head, rows, note)])
