@@ -41,7 +41,7 @@ CLOUD_URL = "https://cloud.acronis.com"
 
 Self = TypeVar("Self", bound="Account")
 
-MAX_REPLAYS = 3  # of a request: with the current token, with the store's, and with one that was got for it
+MAX_REPLAYS = 3  # of a request: with the cached token, with one from the store, with one from a new login
 
 log = logging.getLogger("notary_auth")
 
@@ -61,8 +61,8 @@ class Account:
         totp: a callable returning the current TOTP code (RFC 6238) as a string, asked at each login with the
             password, for an account with two-factor authentication.
         store: a token store (`notary_auth.stores`), to share logins with other processes; None: nothing is shared.
-        offline_access: whether to ask for a refresh token (RFC 6749, section 6), and to get new access tokens
-            with that instead of the password and a code.
+        offline_access: whether to ask for a refresh token (the scope ``offline_access``), and to get new access
+            tokens with that (RFC 6749, section 6) instead of the password and a code.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -175,7 +175,7 @@ class Account:
         return None
 
     def cached_signature_at(self, scheme: str, host: str, port: int | None) -> Signature | None:
-        """The same for a URL of the data center's by its parts: `host` in lower case, no default port."""
+        """`cached_signature` for a data center's URL by its parts: `host` in lower case, no default port."""
         token = self._cache.current
         is_fresh = token.data_center == (scheme, host, port) and self._now() < token.refresh_at
         return token.signature if is_fresh else None
@@ -193,7 +193,7 @@ class Account:
             self._parts.data_center.warn_once(origin)
             return UNSIGNED
         token = yield from self._cache.get(self._parts.log_in)
-        if token.data_center is None or token.data_center == origin:
+        if token.data_center is None or token.data_center == origin:  # None has only NO_TOKEN
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
 
@@ -212,21 +212,20 @@ class Account:
                     if self._cache.holds(received.authorization):
                         self._parts.policy.on(Event.WORKED, self._now())
             return None
-        # Whoever is not the account's own chooses no path that is signed, so a chain of redirects must not have
-        # passed another host.
-        own = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
-        if not own or not self._parts.data_center.is_signed(received.url):
+        # Another host must not choose a path that is signed: nothing is that its redirect has led to (rule 5).
+        passed_own_only = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
+        if not passed_own_only or not self._parts.data_center.is_signed(received.url):
             return None
         if _on_unauthorized(self, received) is PASS_ON:
             return None
         if not received.can_replay:
             log.warning(
-                "a 401 is returned, because the body cannot be sent again; the next request of %r logs in",
+                "a 401 is returned, because the body cannot be sent again; the next request of %r has a new token",
                 self.username,
             )
             yield from self._parts.shared_tokens.withdraw(received.authorization)
             return None
-        if received.replays == MAX_REPLAYS:  # a middlebox rewrites the header, or tokens are replaced all the time
+        if received.replays == MAX_REPLAYS:  # no token works: a proxy rewrites the header, perhaps
             return None
         yield Drain()
         return (yield from self.sign(received.url))
@@ -248,7 +247,7 @@ class Account:
                 return
             try:
                 can_wait = yield from single_flight.wait(login)
-            except NotaryAuthError:  # after a minute: its leader never ends, and counts as lost by now
+            except NotaryAuthError:  # after a minute, when `wait` takes that leader for lost
                 continue
             if not can_wait:
                 yield from log_out(self._parts)
@@ -317,7 +316,7 @@ def seconds_left(account: Account) -> float:
 
 
 def log_in_anew(account: Account) -> Steps[None]:
-    """Get a new token, whatever there is."""
+    """Get a new token, whatever there is, without waiting for a login under way. For the commands."""
     return account._parts.log_in(FRESH)
 
 

@@ -27,17 +27,17 @@ class Effort(NamedTuple):
 
     attempts: int = MAX_ATTEMPTS  # at each control request
     store_timeout: float = STORE_LOCK_TIMEOUT  # seconds to wait while another process logs in
-    gives_way: bool = False  # whether it is left to that process, in place of logging in after the wait
+    gives_way: bool = False  # whether to leave the login to that process
     takes_stored: bool = True  # whether another process's token will do
-    login: Login | None = None  # what this caller leads, and another one may take over
+    login: Login | None = None  # that this caller leads; None: there is none that others wait for
 
 
 FULL = Effort()
-#: Of a caller that cannot wait for a leader of its own process, and so for no other process.
+#: Of a caller that cannot wait for a leader of its own process, and so waits for no other process either.
 WITHOUT_WAITING = Effort(store_timeout=0.0)
 #: Whatever is stored, there is to be a new token.
 FRESH = Effort(takes_stored=False)
-#: Ahead of expiry. A request with a good token in hand does not wait out a Retry-After.
+#: Ahead of expiry. A request with a good token in hand neither waits out a Retry-After nor waits for others.
 AHEAD = Effort(attempts=1, store_timeout=0.0, gives_way=True)
 
 
@@ -61,7 +61,7 @@ def send(
     attempt = 1
     while True:
         built = request if isinstance(request, ControlRequest) else (yield from request())
-        if effort.login is not None and effort.login.is_over:
+        if effort.login is not None and effort.login.is_over:  # it sends nothing more (rule 8)
             raise TakenOver
         log.debug("asking %r", built)
         sent_at = now()

@@ -2,8 +2,7 @@
 
 The order: another process's token, if there is a store and a good one in it; the refresh token, if there is one;
 the password. The data center is looked up first if it is not known, or if the last login there failed: the
-account may have moved. That a discovery is due is noted before a password is sent, and only a success takes it
-back.
+account may have moved. `is_lookup_due` is set before a password is sent, and only a success clears it.
 """
 
 from __future__ import annotations
@@ -62,14 +61,14 @@ class TokenSource(Parts):
             CredentialsRefused: the password is refused, now or before.
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
-        if effort.gives_way:  # one attempt in a while, that fails no request
+        if effort.gives_way:  # ahead of expiry: one attempt in a while, which is not paced
             return self._log_in_once(effort)
         if self.shared_tokens.store is None:
             self.failed_attempts.check(self.now())
         return self.failed_attempts.count(self._log_in_once(effort), self.now)
 
     def _log_in_once(self, effort: Effort) -> Steps[None]:
-        has_store = self.shared_tokens.store is not None  # under a key that is made from the password
+        has_store = self.shared_tokens.store is not None  # its key needs the password, so that is asked for first
         if not has_store and (yield from self._refresh(NO_TRANSACTION, effort)):
             return
         password = yield from self.credentials.ask_password()
@@ -95,7 +94,7 @@ class TokenSource(Parts):
             yield from transaction.read()
             if self._adopt(transaction, password, effort):
                 return False
-            if transaction.may_log_in:  # and the record was read after that
+            if transaction.may_log_in:  # the lock is ours, and the record was read under it
                 return True
             if (yield from transaction.try_lock()):
                 continue
@@ -151,21 +150,21 @@ class TokenSource(Parts):
         if refusal is not None:
             is_refused = isinstance(refusal.error, CredentialsRefused | TotpRequired)
             self._remember(refusal._replace(is_final=is_refused))
-            if isinstance(refusal.error, CredentialsRefused):  # another process may have a source of codes
+            if isinstance(refusal.error, CredentialsRefused):  # a code that is missing here, others may have
                 refresh_token = self._stored_refresh_token(transaction)  # which another process may use
                 age = self.now() - refusal.refused_at
                 transaction.publish(
                     SharedRecord(data_center, age=age, refresh_token=refresh_token, refusal=refusal.error)
                 )
                 yield from transaction.commit()  # before anybody is told of it
-            if refusal.refused_at < started:
+            if refusal.refused_at < started:  # it was remembered, and nothing was sent now
                 raise refusal.recalled(self.now())
             raise refusal.error.as_type(type(refusal.error))
 
     def _log_in_at(
         self, data_center: Origin, transaction: StoreTransaction, password: Secret, effort: Effort
     ) -> Steps[Refusal | None]:
-        """Send the password grant. A refusal is returned, so that the caller can look up again first."""
+        """Send the password or client secret. A refusal is returned, so that the caller can look up again."""
         known = self.refusals.find(password, self.now(), data_center)
         if known is not None:
             return known
@@ -175,8 +174,7 @@ class TokenSource(Parts):
             code = yield from self.credentials.ask_code()
             if code is not None:
                 secrets.append(code)
-            # Once more, since there may have been a pause or a prompt: a caller that could not wait logs in as
-            # well.
+            # Once more: during a pause or a prompt, a caller that could not wait may have had it refused.
             self.refusals.check(password, self.now(), data_center)
             if endpoint.is_client:
                 return endpoint.client_request(password)
@@ -230,8 +228,8 @@ class TokenSource(Parts):
             if response.status in RETRIED:
                 raise
             self.cache.spend(refresh_token)
-            self.data_center.is_lookup_due = False  # nor does the password grant need another
-            log.debug("the refresh token of %r is not used any more: %s", self.credentials.username, error)
+            self.data_center.is_lookup_due = False  # it has answered, so it is the right one
+            log.debug("the refresh token of %r was refused, and is dropped: %s", self.credentials.username, error)
             if transaction.record is not None and transaction.record.refresh_token == refresh_token:
                 yield from transaction.delete()  # or each process would try it while the password does not help
             return False
@@ -257,7 +255,7 @@ class TokenSource(Parts):
         stored = None if transaction.record is None else transaction.record.refresh_token
         return None if self.cache.was_spent(stored) else stored
 
-    # What has come of it
+    # Results
 
     def _use(
         self,

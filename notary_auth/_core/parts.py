@@ -42,6 +42,7 @@ class Parts(NamedTuple):
         data_center = DataCenter(cloud, username, lock, given)
         single_flight = SingleFlight(lock, clock, data_center.to_error)
         cache = TokenCache(username, lock, clock, single_flight)
+        # What keeps accounts apart in a store; the user name does so too.
         place = f"{'client ' if credentials.is_client else ''}{cloud}{'' if given is None else f' {given}'}"
         shared_tokens = SharedTokens(store, username, place)
         refusals, failed_attempts, policy = Refusals(), FailedAttempts(), UnauthorizedPolicy()

@@ -28,7 +28,8 @@ Result = TypeVar("Result")
 class Refusal(NamedTuple):
     """A password that a data center refused, of which only a salted digest is kept, and the platform's message.
 
-    It is final once discovery has named the same data center again: the account may have moved.
+    It is final, and raised before anything else is tried, once discovery has named the same data center again (the
+    account may have moved), and no refresh token can help.
     """
 
     data_center: Origin

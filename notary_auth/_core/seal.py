@@ -1,8 +1,9 @@
 """Records of a store, sealed: whoever has the store but not the password can read none and forge none.
 
-The key comes from the password by scrypt (RFC 7914), salted with the user's name and the cloud's URL. So does the
-record's name: who has another password finds nothing, and a changed password begins anew. The seal is AES-256-GCM
-(NIST SP 800-38D). Each name has its own key, so no record passes for another one.
+The key comes from the password by scrypt (RFC 7914), salted with the user's name and the account's place: the
+cloud's URL, the data center's where the user names it, and whether it is an API client's. So does the record's
+name: who has another password finds nothing, and a changed password begins anew. The seal is AES-256-GCM (NIST
+SP 800-38D). Each name has its own key, so no record passes for another one.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ class Seal:
 
     __slots__ = ("_cipher", "name")
 
-    def __init__(self, username: str, password: Secret, cloud_url: str) -> None:
+    def __init__(self, username: str, password: Secret, place: str) -> None:
         import hashlib
 
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only where there is a store
 
         derived = hashlib.scrypt(
             password.value.encode(),
-            salt=hashlib.sha256(f"notary-auth\0{cloud_url}\0{username}".encode()).digest(),
+            salt=hashlib.sha256(f"notary-auth\0{place}\0{username}".encode()).digest(),
             n=SCRYPT_COST,
             r=SCRYPT_BLOCK,
             p=SCRYPT_PASSES,

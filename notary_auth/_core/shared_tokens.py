@@ -42,12 +42,16 @@ log = logging.getLogger("notary_auth")
 
 
 class SharedTokens:
-    """An account's place in a store, or in none."""
+    """An account's records in a store, or in none.
+
+    Args:
+        place: keeps apart what has the same user name; see `Parts.of`.
+    """
 
     def __init__(self, store: TokenStore | None, username: str, place: str) -> None:
         self.store = store
         self._username = username
-        self._place = place  # the URL of the cloud, and of the data center where the user names it
+        self._place = place
         self._seal: Seal | None = None  # of the latest transaction
 
     def begin(self, password: Secret) -> Steps[StoreTransaction]:

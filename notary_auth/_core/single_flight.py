@@ -25,7 +25,7 @@ LIVENESS_INTERVAL = 2.0  # seconds after which a waiter looks whether the leader
 LIVENESS_PATIENCE = 4.0  # seconds for which the leader's event loop may not answer
 MAX_LOST_LEADERS = 2  # lost leaders after which a caller gives up
 
-#: What to do for a login that this caller leads; or for None, where it cannot wait for the leader.
+#: The work. It is given the login that the caller leads; None if the caller works beside a leader.
 Attempt = Callable[[Login | None], Steps[object]]
 
 log = logging.getLogger("notary_auth")
@@ -86,19 +86,19 @@ class SingleFlight:
     ) -> Steps[Login | None]:
         """Run `attempt`, unless a login is under way: then return that, to be waited for.
 
-        Those who wait get an error of the attempt if `shares_error`. If another caller has taken over, its own
-        login is returned, which is lost.
+        Those who wait get an error of the attempt if `shares_error`. Where another caller takes this login over,
+        it is returned, and is lost.
         """
         current = self.current
-        if current is not None:  # as for all of a crowd but one: without a login of their own, and its locks
+        if current is not None:  # for all of a crowd but one, without making a Login for each
             return current
         login = Login(current_caller())
         error: NotaryAuthError | None = None
         is_lost = True
-        # Without those that ended in another thread or context than they began in.
+        # Without those that have ended in another context, and so are still in this one.
         led_before = tuple(each for each in led_logins.get() if not each.is_over)
         led_now = (*led_before, login)
-        try:  # also around the start: an interrupt must leave no login behind that nobody leads
+        try:  # around the start as well: an interrupt must leave no login behind that nobody leads
             current = self.try_start(login)
             if current is not None:
                 return current

@@ -1,4 +1,4 @@
-"""The tokens of an account in this process: fresh, due, expired; and those that must not come back."""
+"""The tokens of an account in this process: fresh, due, expired; and those that a store must not bring back."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TokenCache:
         self._spent: tuple[Secret, ...] = ()
 
     def get(self, log_in: Callable[[Effort], Steps[None]]) -> Steps[Token]:
-        """The current token, once there is a good one.
+        """The current token, once there is one. It may have expired when it was granted.
 
         Args:
             log_in: gets a token and puts it in here.
@@ -65,8 +65,8 @@ class TokenCache:
                 if self.postpone_refresh(token, now):
                     yield from self._refresh_ahead(token, log_in)
                 continue
-            # Until there is another token, not until there is a fresh one: one that has expired when it arrives
-            # must not cause a loop.
+            # Until there is another token, not until there is a fresh one: a server that grants expired ones must
+            # not cause a loop.
             yield from self._single_flight.run(attempt, self._replacement_of(token))
             new = self.current  # read once: another thread may drop it
             if new is not NO_TOKEN:
@@ -84,7 +84,7 @@ class TokenCache:
         """Get a new token ahead of expiry. If that fails, the current one stays in use until it expires."""
         try:
             # Failures are not shared: callers without a good token make attempts of their own. If a login is under
-            # way already, the current token is good enough until that is over.
+            # way already, `lead` returns that at once, and the current token stays in use.
             yield from self._single_flight.lead(
                 lambda login: log_in(AHEAD._replace(login=login)), self._replacement_of(token), shares_error=False
             )

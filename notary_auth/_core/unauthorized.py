@@ -43,7 +43,7 @@ TRUSTED, REPLACING, PROBATION, BACKOFF = State
 #: and has one action in all states.
 TABLE: dict[tuple[State, Event], tuple[Action, State]] = {
     (TRUSTED, Event.REJECTED): (REPLACE, REPLACING),
-    (REPLACING, Event.REJECTED): (REPLACE, REPLACING),  # there is no token that could be
+    (REPLACING, Event.REJECTED): (REPLACE, REPLACING),  # cannot be: there is no current token
     (REPLACING, Event.GRANTED): (NOTHING, PROBATION),
     (REPLACING, Event.FOUND): (NOTHING, TRUSTED),  # a store must not be able to cost a caller a 401
     (PROBATION, Event.REJECTED): (PASS_ON, BACKOFF),

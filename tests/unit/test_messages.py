@@ -329,7 +329,7 @@ def test_log_records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     assert records(caplog) == [
         "DEBUG a token of 'JohnSmith' was rejected",
         "WARNING a 401 is returned, because the body cannot be sent again; "
-        "the next request of 'JohnSmith' logs in",
+        "the next request of 'JohnSmith' has a new token",
     ]
     warn_of_origins(monkeypatch, 2)
     for url in ("https://a.example/", "/relative", "https://b.example/"):
