@@ -38,8 +38,8 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control
 CHUNK_SIZE = 16 * 1024  # bytes
 Sending = Awaitable[ClientResponse]
 
-#: Where another host's redirect has led this task to: a middleware is not told.
-_led_to: ContextVar[URL | None] = ContextVar("led_to", default=None)
+#: Where another host's redirect points to: this task's next request there is not signed (docs/limitations.rst).
+_foreign_target: ContextVar[URL | None] = ContextVar("foreign_target", default=None)
 
 
 class NotaryAuth(Adapter):
@@ -53,8 +53,8 @@ class NotaryAuth(Adapter):
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        if _led_to.get() == request.url.origin():  # another host chooses no path that is signed (rule 5)
-            return _noted(await handler(request), is_own=False)
+        if _foreign_target.get() == request.url.origin():  # another host chooses no path that is signed (rule 5)
+            return _note_redirect(await handler(request), is_own=False)
         url = str(request.url)
         signature = self.account.cached_signature(url)
         if signature is None:
@@ -70,8 +70,8 @@ class NotaryAuth(Adapter):
             if again is None:
                 break
             _apply(again, request)
-        is_clouds = response.url.origin() == URL(self.account.cloud_url)
-        return _noted(response, is_own=is_clouds or signature.authorization is not None)
+        is_from_cloud = response.url.origin() == URL(self.account.cloud_url)
+        return _note_redirect(response, is_own=is_from_cloud or signature.authorization is not None)
 
     async def alogout(self, session: aiohttp.ClientSession) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -112,12 +112,12 @@ def _can_replay(request: ClientRequest) -> bool:
     return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
 
 
-def _noted(response: ClientResponse, is_own: bool) -> ClientResponse:
+def _note_redirect(response: ClientResponse, is_own: bool) -> ClientResponse:
     """Take note of where a redirect leads that is not the account's own, or comes by way of another host."""
-    _led_to.set(None)
+    _foreign_target.set(None)
     if response.status in (301, 302, 303, 307, 308) and not is_own:
         with suppress(ValueError):  # no URL, or none of a host: aiohttp says so
-            _led_to.set(response.url.join(URL(response.headers.get("Location", ""))).origin())
+            _foreign_target.set(response.url.join(URL(response.headers.get("Location", ""))).origin())
     return response
 
 
@@ -146,5 +146,5 @@ async def _send_control(
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        # For these, aiohttp would send the user's request again, and so the password.
+        # For these, aiohttp would send the user's request again, and there would be a second login.
         raise aiohttp.ClientConnectionError(str(error)) from None

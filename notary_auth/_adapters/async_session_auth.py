@@ -9,7 +9,7 @@ from typing import Any
 from notary_auth._core.account import Account
 
 from .drivers import aperform
-from .session_auth import SessionAuth, follow, no_hook, passed
+from .session_auth import SessionAuth, earlier_hops, no_hook, replace_hook
 
 
 class AsyncSessionAuth(SessionAuth):
@@ -39,11 +39,11 @@ class AsyncSessionAuth(SessionAuth):
 
 async def _on_response(auth: AsyncSessionAuth, redirected: Sequence[Any], response: Any, **kwargs: Any) -> Any:
     if response.status_code == 401:
-        return await auth._reauthorize(response, kwargs, passed(redirected, response))
+        return await auth._reauthorize(response, kwargs, earlier_hops(redirected, response))
     if response.is_redirect:
         hook = next(each for each in response.request.hooks["response"] if isinstance(each, _AsyncHook))
-        successor = _AsyncHook(_on_response, auth, [*passed(redirected, response), response.request])
-        follow(hook, successor, response)
+        successor = _AsyncHook(_on_response, auth, [*earlier_hops(redirected, response), response.request])
+        replace_hook(hook, successor, response)
     return response
 
 

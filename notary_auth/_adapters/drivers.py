@@ -32,9 +32,9 @@ _THREADS = "threads"
 
 
 async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
-    """Do all of `steps`, send it the results, and return what it returns.
+    """Perform all of `steps`, send each result back, and return what `steps` returns.
 
-    A network error of the client's is thrown in, and one of ours. Whatever else `do` raises closes the generator
+    The client's network errors and NotaryAuthErrors are thrown into `steps`. Whatever else `do` raises closes it
     at once, and not when a traceback is let go: others wait for the leader.
 
     Args:
@@ -71,7 +71,7 @@ async def settled(value: Any) -> Any:
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never waits, since all that it awaits is there, and return its result."""
+    """Run a coroutine that never suspends, and return its result."""
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -85,7 +85,8 @@ def perform(step: Step) -> Any:
     """Perform a `WaitForLogin`, `Sleep` or `Call` in this thread, and return what to send back for it."""
     match step:
         case WaitForLogin(login, seconds):
-            # The leader may be a task of the loop that runs in this thread, or this thread's own outer call.
+            # The leader is a task of a loop in this thread, or this thread's outer call: it cannot go on while
+            # this waits (rule 8).
             if login.leader.thread is threading.current_thread():
                 return False
             waker = login.waker(_THREADS, _ThreadWaker)
@@ -104,7 +105,7 @@ async def aperform(step: Step) -> Any:
     caller, trio = current_caller(), running_trio()
     match step:
         case WaitForLogin(login, seconds):
-            # A leader that goes on in this thread, but in no task of this loop: while this loop runs, it does not.
+            # The leader is in this thread but not in this loop: it cannot go on while this loop runs (rule 8).
             if login.leader.thread is caller.thread and login.leader.loop is not caller.loop:
                 return False
             make = partial(_TaskWaker, caller.loop) if trio is None else partial(_TrioWaker, trio, caller.loop)
@@ -157,7 +158,7 @@ async def _in_trios_thread(function: Callable[[], Any], trio: Any) -> Any:
 
 
 class _ThreadWaker:
-    """Wakes all threads that wait: a gate that each of them goes through, and leaves open behind it.
+    """Wakes all threads that wait: a lock that is held until `wake`, and that each of them takes and releases.
 
     Not an Event. The garbage collector may close a forgotten leader's generator, and so wake, in a thread that
     is just about to wait, and an Event would then block on the lock that this very thread holds. Releasing a lock
@@ -177,7 +178,7 @@ class _ThreadWaker:
 class _TaskWaker:
     """Wakes the tasks of one asyncio loop, however many, by one call into the loop, and all by one timer.
 
-    A task that came after the timer was set wakes early by that. It looks, and waits on.
+    Tasks that come later share that timer, so they may wake early; they look, and wait on.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,9 +1,8 @@
 """What the adapters for httpx and httpx2 share, which is all but the names: both have the same auth flow.
 
 Neither client is imported here; each adapter brings its module along (`_library`). httpx hands an auth object the
-request and sends what its flow yields. An asynchronous generator has no `yield from`: so one plain generator
-yields what is to be done (requests for the client to send, and all else), and two short loops around it do
-them.
+request and sends what its flow yields. An asynchronous generator has no `yield from`: so one plain generator, of
+`_Exchange`, yields what is to be done, and the two auth flows only do it.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ class HttpxAuth(Adapter):
                 return client.send(action, auth=None, stream=True, follow_redirects=False)
             return exchange.ado(action) if is_async else exchange.do(action)
 
-        return exchange.perform(self._account.log_out()), do
+        return exchange.drive(self._account.log_out()), do
 
     def _sign_from_cache(self, request: Any) -> bool:
         """Sign a request that needs nothing else. False: `sign` has to be run."""
@@ -115,7 +114,7 @@ class HttpxAuth(Adapter):
         signature = self._cached_signature_at(url.scheme, url.host, url.port)
         if signature is not None:
             headers = request.headers
-            # As `_apply` does it; this is what most requests take. The client's own Host header is the first one.
+            # What `_apply` would do, without the call. httpx puts Host first, so it need not be searched for.
             headers["Authorization"] = signature.authorization
             if headers.raw[0][1] != signature.host.encode():
                 headers["Host"] = signature.host
@@ -136,7 +135,7 @@ class _Exchange:
     def __init__(self, auth: HttpxAuth, request: Any, is_async: bool, is_logout: bool = False) -> None:
         self._auth = auth
         self._request = request
-        self._response: Any = None  # to that, if there is one
+        self._response: Any = None  # to that request
         self._is_async = is_async
         self._is_logout = is_logout
         self._control_responses: list[Any] = []
@@ -150,7 +149,7 @@ class _Exchange:
         else:
             steps = account.reauthorize(self._received(response, 0))
         for replays in count(0 if response is None else 1):
-            signature = yield from self.perform(steps)
+            signature = yield from self.drive(steps)
             if signature is None:
                 return
             _apply(signature, self._request)
@@ -159,7 +158,7 @@ class _Exchange:
                 return
             steps = account.reauthorize(received)
 
-    def perform(self, steps: Steps[Result]) -> Flow[Result]:
+    def drive(self, steps: Steps[Result]) -> Flow[Result]:
         """Yield what is to be done for `steps`: control requests to be sent, and what `do` and `ado` do."""
         self._steps = steps
         result: Any = None
@@ -173,7 +172,7 @@ class _Exchange:
                         result = yield from self._send_control(step.request)
                     else:
                         result = yield step
-                except Exception as error:  # thrown in by `run`; in a flow, the client closes it instead
+                except Exception as error:  # at a logout; an auth flow is closed by httpx instead
                     if not isinstance(error, (NotaryAuthError, self._auth._network_error)):
                         raise
                     failure = error
@@ -198,7 +197,7 @@ class _Exchange:
     def _received(self, response: Any, replays: int) -> Received:
         """Take note of the response to the user's request; keep the control responses out of its history."""
         self._response = response
-        self._request = request = response.request  # not the one that was sent, if the client followed redirects
+        self._request = request = response.request  # the last one, if the client followed redirects
         if self._control_responses:
             for hop in (response, *response.history):
                 hop.history = [
@@ -206,14 +205,14 @@ class _Exchange:
                 ]
         can_replay = response.status_code == 401 and _can_replay(request, self._auth._library.ByteStream)
         header = request.headers.get("Authorization")
-        # The user's own hops. A 401 that was replayed is among them, and is of the account's own host.
+        # Redirects of the user's request. A replayed 401 is among them, which came from a host of the account's.
         passed = tuple(str(hop.request.url) for hop in response.history)
         return Received(response.status_code, str(request.url), header, can_replay, replays, passed)
 
     def _send_control(self, request: ControlRequest) -> Flow[ControlResponse]:
         auth = self._auth
         try:
-            control = auth._control_type(request, self._request, self._is_async, self._end)
+            control = auth._control_type(request, self._request, self._is_async, self._abort)
         except (ValueError, auth._library.InvalidURL) as error:  # no host to this client
             url = request.url.partition("?")[0]
             why = f"the client cannot send a request to {url}: {type(error).__name__}"
@@ -221,7 +220,7 @@ class _Exchange:
         try:
             response = yield control
         except GeneratorExit:
-            # Perhaps an event hook that raises at a refusal. The password was refused all the same.
+            # Perhaps an event hook has raised for the response. A refusal is to be remembered all the same.
             status = control.sending.status
             if status in REFUSALS:
                 with suppress(NotaryAuthError, StopIteration):
@@ -232,21 +231,19 @@ class _Exchange:
         self._control_responses.append(response)
         return (yield from read_control(control, response))
 
-    def _end(self, outcome: Outcome) -> None:
-        """End the steps in the middle of the client's sending, which must not go on.
+    def _abort(self, outcome: Outcome) -> None:
+        """Abort the client's sending, which must not go on, by an error; and the steps with it.
 
         Those who wait for this login get the error as well. Nobody waits for a logout, which follows no redirect.
         """
-        error = outcome if isinstance(outcome, NotaryAuthError) else LoginError(REPEATED)
+        is_error = isinstance(outcome, NotaryAuthError)
+        error: Any = outcome if is_error else LoginError(REPEATED)
         if self._is_logout:
-            if error is outcome:
+            if is_error:
                 raise error
             return
         try:
-            if error is outcome:
-                self._steps.throw(error)
-            else:
-                self._steps.send(outcome)
+            _ = self._steps.throw(error) if is_error else self._steps.send(outcome)  # a further step is not done
         except NotaryAuthError as raised:
             error = raised
         except StopIteration:

@@ -1,8 +1,8 @@
 """Control requests in httpx's and httpx2's terms: sent nowhere else, and their responses read with suspicion.
 
 Control requests go through the user's client, by being yielded from the auth flow: through its proxies, CA bundle,
-mounts, mocks and time-outs, and past its event hooks. So one is watched on its way (`_Sending`), and its response
-is read apart from the client, which would read it whatever its size, and keep it.
+mounts, mocks, time-outs and event hooks. So one is watched on its way (`_Sending`), and its response is read apart
+from the client, which would read it whatever its size, and keep it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ class ReadControl:
             strip_tracebacks(error)
             raise error
         if response.http_version.startswith("HTTP/1"):
-            # To no avail, but it ends the client's nested generators, which trio would complain about. Over
-            # HTTP/2 there would be nothing to end it.
+            # Yields nothing, but ends the client's nested generators, or trio warns of them. HTTP/2 has none.
             try:
                 async for _ in chunks:
                     pass
@@ -86,8 +85,8 @@ def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, Con
 class _ControlRequest:
     """A request whose body can be looked at, by event hooks and transports, and is still sent nowhere else.
 
-    httpx puts what was read in place of the stream, from where a redirect would send it again. Here the stream is
-    what watches over the sending, and stays.
+    httpx would put what was read in place of the stream, from where a redirect would send it again. Here the
+    stream is always `_Sending`.
 
     Args:
         user_request: has the time-outs.
@@ -115,7 +114,7 @@ class _ControlRequest:
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        pass
+        pass  # httpx assigns one where the body is given or was read
 
     def read(self) -> bytes:
         return self.sending.read()
@@ -133,7 +132,7 @@ class _ControlRequest:
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return object, ()  # it is pickled with an error, and perhaps in the middle of being sent
+        return object, ()  # an error is pickled without its control request
 
 
 def control_type(library: Any) -> type:
@@ -168,10 +167,13 @@ def _detached(response: Any) -> Any:
 class _Sending:
     """A control request on its way: its body, and what the transport tells of it (httpx's ``trace`` extension).
 
-    The client must not go on with it, and it ends here, if it is redirected, since a client that follows redirects
-    would read the body of this one, whatever its size; if its body is asked for again by anything but a transport
-    that repeats it to the same place; and if it has no TLS, since it is for this machine, and would go through a
-    proxy, which would read the password. Transports that tell nothing are the user's own.
+    The client must not go on with it
+
+    * if it is redirected: a client that follows redirects would read the body of this response, whatever its size;
+    * if its body is asked for again by anything but a transport that repeats it to the same place;
+    * if it has no TLS, since it is for this machine, and is sent to a proxy, which would read the password.
+
+    Transports that tell nothing are the user's own.
     """
 
     def __init__(self, body: bytes, end_here: Callable[[Outcome], None]) -> None:
@@ -191,7 +193,7 @@ class _Sending:
             self._check_peer(url.host.decode("ascii"), url.port)
             own = self.url.raw_scheme, self.url.raw_host, self.url.port, self.url.raw_path
             if (url.scheme, url.host, url.port, url.target) == own:
-                self._is_given_out = False
+                self._is_given_out = False  # the transport repeats it to the same place
         elif event.endswith("receive_response_headers.started"):
             self._is_connect = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and not self._is_connect:
@@ -226,8 +228,8 @@ class _Sending:
 
     def forget(self) -> None:
         self._body = b""
-        self._end_here = _end_late
+        self._end_here = _already_over
 
 
-def _end_late(outcome: Outcome) -> NoReturn:
+def _already_over(outcome: Outcome) -> NoReturn:
     raise RuntimeError("this control request is over")

@@ -1,4 +1,4 @@
-"""What the adapters for requests and niquests share: both ask an auth object to sign, and show hooks the response.
+"""What the adapters for requests and niquests share: both call an auth object before, and hooks after sending.
 
 Neither client is imported here; each adapter brings its module along (`_library`). A request is signed before it
 is sent; a response hook replays it if it got a 401, as the clients' own digest authentication does.
@@ -174,7 +174,7 @@ class SessionAuth(Adapter):
         except (self._library.ConnectionError, self._library.Timeout) as error:
             if options is not None:
                 raise
-            raise explained(error)  # noqa: B904  its cause is set, unless it is the very same error
+            raise explained(error)  # noqa: B904  its cause is set, unless it is returned unchanged
         finally:
             await settled(session.close())
 
@@ -196,7 +196,7 @@ class SessionAuth(Adapter):
 
 
 class Hook:
-    """The response hook. It is in every pickled Response, with the request: there it leaves its auth behind."""
+    """The response hook. It is pickled with every Response, but without its auth, which has the password."""
 
     __slots__ = ("_auth", "_redirected")
 
@@ -206,9 +206,13 @@ class Hook:
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
         if response.status_code == 401:
-            return finish(self._auth._reauthorize(response, kwargs, passed(self._redirected, response)))
+            return finish(self._auth._reauthorize(response, kwargs, earlier_hops(self._redirected, response)))
         if response.is_redirect:
-            follow(self, type(self)(self._auth, [*passed(self._redirected, response), response.request]), response)
+            replace_hook(
+                self,
+                type(self)(self._auth, [*earlier_hops(self._redirected, response), response.request]),
+                response,
+            )
         return response
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -278,8 +282,8 @@ def _drop_header(request: Any, name: str) -> None:
 def _has_header(request: Any, name: str, as_bytes: bytes) -> bool:
     """Whether a prepared request has a header, by its lower-case name.
 
-    The public way to see lets a KeyError be raised, which takes as long as all the rest of a signature. Without
-    the private dictionary, that is the way.
+    The public way raises and catches a KeyError, which takes as long as all the rest of a signature. It is the way
+    where the private dictionary is not there.
     """
     headers = getattr(request.headers, "_store", request.headers)
     return name in headers or as_bytes in headers
@@ -289,8 +293,8 @@ def apply(signature: Signature, request: Any) -> None:
     """Sign a prepared request, and send it where the signature says."""
     if signature.url is not None:
         request.url = signature.url
-        # Cookies are for the host that the request was addressed to. The jar fills in the new host's: requests
-        # keeps it in a private attribute for just that, after a redirect; without it there are no cookies.
+        # The cookies are for the host that the request was addressed to. The jar has the new host's: as at a
+        # redirect, requests takes it from a private attribute; where that is not there, there are no cookies.
         if _has_header(request, "cookie", b"cookie"):
             _drop_header(request, "Cookie")
         jar = getattr(request, "_cookies", None)
@@ -302,7 +306,7 @@ def apply(signature: Signature, request: Any) -> None:
             _drop_header(request, "Host")
 
 
-def follow(hook: Any, successor: Any, response: Any) -> None:
+def replace_hook(hook: Any, successor: Any, response: Any) -> None:
     """Let the requests that follow a redirect have a hook that knows where they come from.
 
     The client copies the hooks of the request that was redirected. Its history is not there yet while they run.
@@ -311,7 +315,7 @@ def follow(hook: Any, successor: Any, response: Any) -> None:
     hooks[:] = [successor if each is hook else each for each in hooks]
 
 
-def passed(before: Sequence[Any], response: Any) -> list[Any]:
+def earlier_hops(before: Sequence[Any], response: Any) -> list[Any]:
     """Of the requests that were redirected, those that led to this response.
 
     A request that was prepared once and is sent again has the hooks of its last chain, and begins a new one.
