@@ -15,7 +15,7 @@ from notary_auth._core.token_store import TokenStore
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
 
-from .drivers import Errors, arun, finish
+from .drivers import Errors, arun, run_to_end
 
 Self = TypeVar("Self", bound="Adapter")
 Result = TypeVar("Result")
@@ -157,7 +157,7 @@ class Adapter:
 
     def _run(self, steps: Steps[Result], do: Callable[[Any], Any], request: Any = None) -> Result:
         """The same where `do` returns nothing that has to be awaited."""
-        return finish(self._arun(steps, do, request))
+        return run_to_end(self._arun(steps, do, request))
 
     @classmethod
     def _to_client_error(cls, error: NotaryAuthError, request: Any = None) -> NotaryAuthError:

@@ -50,7 +50,7 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
                 return end.value  # type: ignore[no-any-return]
             result = error = None
             try:
-                result = await settled(do(step))
+                result = await awaited(do(step))
             except Exception as caught:
                 if not isinstance(caught, (NotaryAuthError, network_error)):
                     raise
@@ -62,15 +62,15 @@ async def arun(steps: Steps[Result], do: Callable[[Any], Any], network_error: Er
 
 def run(steps: Steps[Result], do: Callable[[Any], Any], network_error: Errors) -> Result:
     """The same where `do` returns nothing that has to be awaited."""
-    return finish(arun(steps, do, network_error))
+    return run_to_end(arun(steps, do, network_error))
 
 
-async def settled(value: Any) -> Any:
+async def awaited(value: Any) -> Any:
     """What an asynchronous client returns has to be awaited first."""
     return (await value) if hasattr(value, "__await__") else value
 
 
-def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
+def run_to_end(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine that never suspends, and return its result."""
     try:
         coroutine.send(None)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from notary_auth._core.account import Account
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Steps
 from notary_auth._wire.messages import ControlRequest, ControlResponse
-from notary_auth._wire.protocol import REFUSALS
+from notary_auth._wire.protocol import MAYBE_REFUSED
 from notary_auth.errors import LoginError, NotaryAuthError
 
 from .auth import Adapter, refuse_request
@@ -222,7 +222,7 @@ class _Exchange:
         except GeneratorExit:
             # Perhaps an event hook has raised for the response. A refusal is to be remembered all the same.
             status = control.sending.status
-            if status in REFUSALS:
+            if status in MAYBE_REFUSED:
                 with suppress(NotaryAuthError, StopIteration):
                     self._steps.send(ControlResponse(status, {}, b"", is_hidden=True))
             raise

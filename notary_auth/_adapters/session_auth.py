@@ -4,7 +4,7 @@ Neither client is imported here; each adapter brings its module along (`_library
 is sent; a response hook replays it if it got a 401, as the clients' own digest authentication does.
 
 What is done with a session is written once, in coroutines. With an asynchronous session they are awaited. With a
-synchronous one nothing in them ever waits, and `finish` runs them to their end.
+synchronous one nothing in them ever waits, and `run_to_end` runs them to their end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from notary_auth._secrets import hides_arguments
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
-from .drivers import finish, perform, settled
+from .drivers import awaited, perform, run_to_end
 from .session_control import explained, send_control
 
 Self = TypeVar("Self", bound="SessionAuth")
@@ -138,9 +138,9 @@ class SessionAuth(Adapter):
         apply(signature, request)
         started = time.perf_counter()
         connection = self._connection_of(response)
-        replayed = await settled(connection.send(request, **kwargs))
+        replayed = await awaited(connection.send(request, **kwargs))
         if getattr(replayed, "lazy", False):  # niquests', where it multiplexes
-            await settled(connection.gather(replayed))
+            await awaited(connection.gather(replayed))
         replayed.elapsed = timedelta(seconds=time.perf_counter() - started)  # as the client's session does it
         replayed.history = [*response.history, response]
         replayed.request = request
@@ -159,9 +159,9 @@ class SessionAuth(Adapter):
             if isinstance(step, SendControl):
                 return await self._send_control(step.request, options)
             if isinstance(step, Drain):
-                await settled(response.content)
-                return await settled(response.close())
-            return await settled(type(self)._perform_step(step))
+                await awaited(response.content)
+                return await awaited(response.close())
+            return await awaited(type(self)._perform_step(step))
 
         return await self._arun(steps, do, request)
 
@@ -176,7 +176,7 @@ class SessionAuth(Adapter):
                 raise
             raise explained(error)  # noqa: B904  its cause is set, unless it is returned unchanged
         finally:
-            await settled(session.close())
+            await awaited(session.close())
 
     def _connection_of(self, response: Any) -> Any:
         """The session's adapter that sent the response's request; None if it is unknown, as behind some mocks."""
@@ -206,7 +206,7 @@ class Hook:
 
     def __call__(self, response: Any, **kwargs: Any) -> Any:
         if response.status_code == 401:
-            return finish(self._auth._reauthorize(response, kwargs, earlier_hops(self._redirected, response)))
+            return run_to_end(self._auth._reauthorize(response, kwargs, earlier_hops(self._redirected, response)))
         if response.is_redirect:
             replace_hook(
                 self,
@@ -238,7 +238,7 @@ class RequestsAuth(SessionAuth):
             self._check_request(request)
         signature = self._cached_signature(request.url or "")
         if signature is None:
-            finish(self._sign(request))
+            run_to_end(self._sign(request))
         elif signature.url is None and not _has_header(request, "host", b"host"):
             # What `apply` would do to most requests, without the call.
             request.headers["Authorization"] = signature.authorization
@@ -255,7 +255,7 @@ class RequestsAuth(SessionAuth):
         Raises:
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
-        finish(self._perform(self._account.log_out()))
+        run_to_end(self._perform(self._account.log_out()))
 
     def __enter__(self: Self) -> Self:
         return self

@@ -14,7 +14,7 @@ from typing import Any
 from notary_auth._secrets import strip_tracebacks
 from notary_auth._wire.messages import CHUNK_SIZE, ControlBody, ControlRequest, ControlResponse
 
-from .drivers import settled
+from .drivers import awaited
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a response, and for all of its body
 
@@ -42,14 +42,14 @@ async def send_control(
             raise
         return ControlResponse(status, {}, b"", is_hidden=True)
     if getattr(response, "lazy", False):  # niquests', where it multiplexes
-        await settled(session.gather(response))
+        await awaited(session.gather(response))
     body = ControlBody(response.status_code, response.headers, TIMEOUT[1])
     try:
         await _read(response, body)
     except Exception as error:  # noqa: BLE001  raised again
         raise _as_client_error(error, library) from None
     finally:
-        await settled(response.close())
+        await awaited(response.close())
     return body.response()
 
 
@@ -71,7 +71,7 @@ async def _sent(prepared: Any, session: Any, library: Any, options: Mapping[str,
     if prepared.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
         settings["proxies"] = {}
     try:
-        return await settled(session.send(prepared, allow_redirects=False, **settings))
+        return await awaited(session.send(prepared, allow_redirects=False, **settings))
     except BaseException as error:  # noqa: BLE001  raised again below
         raised = _without_secrets(error, prepared, library.RequestException)
     # Outside of the except block: on Python 3.10, a bare raise in there brings the frames back.
@@ -81,7 +81,7 @@ async def _sent(prepared: Any, session: Any, library: Any, options: Mapping[str,
 async def _read(response: Any, body: ControlBody) -> None:
     if not body.is_readable:
         return
-    chunks = await settled(response.iter_content(CHUNK_SIZE))
+    chunks = await awaited(response.iter_content(CHUNK_SIZE))
     if hasattr(chunks, "__aiter__"):
         await body.atake_all(chunks)
     else:

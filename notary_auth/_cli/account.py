@@ -19,7 +19,7 @@ import requests
 
 from notary_auth import _environment as environment
 from notary_auth import errors
-from notary_auth._adapters.drivers import finish
+from notary_auth._adapters.drivers import run_to_end
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._core.refusals import HOW_TO_TRY_AT_ONCE
 from notary_auth._wire.explanation import PASS_TOTP
@@ -199,8 +199,8 @@ def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str
 
 def _authorization(auth: NotaryAuth, is_fresh: bool) -> str:
     if is_fresh:
-        finish(auth._perform(log_in_anew(auth.account)))
-    return str(finish(auth._perform(auth.account.sign(auth.account.cloud_url))).authorization)
+        run_to_end(auth._perform(log_in_anew(auth.account)))
+    return str(run_to_end(auth._perform(auth.account.sign(auth.account.cloud_url))).authorization)
 
 
 def _no_password() -> str:
@@ -292,7 +292,7 @@ def token(options: argparse.Namespace) -> None:
 @ends_in_order
 def data_center(options: argparse.Namespace) -> None:
     auth = auth_of(options, with_password=False)
-    finish(auth._perform(discover(auth.account)))
+    run_to_end(auth._perform(discover(auth.account)))
     print(auth.account.server_url)
 
 

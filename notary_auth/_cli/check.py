@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from notary_auth import errors
-from notary_auth._adapters.drivers import finish
+from notary_auth._adapters.drivers import run_to_end
 from notary_auth._adapters.session_control import TIMEOUT
 from notary_auth._core.account import arguments_of, discover, seconds_left
 from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
@@ -141,7 +141,7 @@ def _connect(progress: _Progress) -> str:
 
 
 def _discover(progress: _Progress) -> str:
-    finish(progress.auth._perform(discover(progress.auth.account)))
+    run_to_end(progress.auth._perform(discover(progress.auth.account)))
     how = ", as it was given: nothing was looked up" if arguments_of(progress.auth.account)["server_url"] else ""
     return f"{progress.auth.account.server_url}{how}"
 

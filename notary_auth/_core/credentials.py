@@ -34,7 +34,7 @@ class Credentials(NamedTuple):
             return self.password
         return (yield from _ask("client_secret" if self.is_client else "password", self.password))
 
-    def ask_code(self) -> Steps[Secret | None]:
+    def ask_totp_code(self) -> Steps[Secret | None]:
         return None if self.totp is None else (yield from _ask("totp", self.totp))
 
 

@@ -129,7 +129,7 @@ class TokenSource(Parts):
         if record.authorization is None or not effort.takes_stored:
             return False
         token = Token.issued(record.authorization, record.data_center, now - record.age, record.lifetime)
-        if now >= token.expires_at or not self.cache.is_new(token.authorization):
+        if now >= token.expires_at or not self.cache.may_adopt(token.authorization):
             return False
         self._install(token, record.data_center, record.refresh_token, Event.FOUND)
         log.debug("a token of %r was found in the store", self.credentials.username)
@@ -171,7 +171,7 @@ class TokenSource(Parts):
         endpoint, secrets = self._endpoint(data_center), [password]
 
         def build() -> Steps[ControlRequest]:
-            code = yield from self.credentials.ask_code()
+            code = yield from self.credentials.ask_totp_code()
             if code is not None:
                 secrets.append(code)
             # Once more: during a pause or a prompt, a caller that could not wait may have had it refused.
@@ -183,7 +183,7 @@ class TokenSource(Parts):
         self.data_center.is_lookup_due = True
         response, sent_at = yield from control.send(build, effort, self.now)
         try:
-            grant = endpoint.read(response, secrets, time.time())
+            granted = endpoint.read(response, secrets, time.time())
         except LoginError as error:
             needs_code = error.error == "totp_required" and self.credentials.totp is None
             if not isinstance(error, CredentialsRefused) and not needs_code:
@@ -192,7 +192,7 @@ class TokenSource(Parts):
             refusal = Refusal.of(password, data_center, self._explained(error, response, sent_at), self.now())
             self._remember(refusal)
             return refusal
-        self._use(grant, data_center, sent_at, transaction)
+        self._use(granted, data_center, sent_at, transaction)
         return None
 
     def _explained(self, error: LoginError, response: ControlResponse, sent_at: float) -> LoginError:
@@ -211,7 +211,7 @@ class TokenSource(Parts):
         return error.as_type(type(error), message)
 
     def _refresh(self, transaction: StoreTransaction, effort: Effort) -> Steps[bool]:
-        """Send the refresh grant. False: there is no refresh token, or it is not good any more."""
+        """Send the refresh granted. False: there is no refresh token, or it is not good any more."""
         refresh_token = self._refresh_token(transaction)
         if refresh_token is None:
             return False
@@ -223,7 +223,7 @@ class TokenSource(Parts):
         request = endpoint.refresh_request(refresh_token)
         response, sent_at = yield from control.send(request, effort, self.now)
         try:
-            grant = endpoint.read(response, [refresh_token], time.time())
+            granted = endpoint.read(response, [refresh_token], time.time())
         except LoginError as error:
             if response.status in RETRIED:
                 raise
@@ -233,11 +233,11 @@ class TokenSource(Parts):
             if transaction.record is not None and transaction.record.refresh_token == refresh_token:
                 yield from transaction.delete()  # or each process would try it while the password does not help
             return False
-        if grant.refresh_token is None:  # this one stays valid
-            grant = grant._replace(refresh_token=refresh_token)
-        elif grant.refresh_token != refresh_token:
+        if granted.refresh_token is None:  # this one stays valid
+            granted = granted._replace(refresh_token=refresh_token)
+        elif granted.refresh_token != refresh_token:
             self.cache.spend(refresh_token)
-        self._use(grant, data_center, sent_at, transaction, "refreshed the token of %r at %s, good for %s")
+        self._use(granted, data_center, sent_at, transaction, "refreshed the token of %r at %s, good for %s")
         return True
 
     def _endpoint(self, data_center: Origin) -> protocol.TokenEndpoint:
@@ -259,7 +259,7 @@ class TokenSource(Parts):
 
     def _use(
         self,
-        grant: protocol.Grant,
+        granted: protocol.TokenResponse,
         data_center: Origin,
         sent_at: float,
         transaction: StoreTransaction,
@@ -267,13 +267,13 @@ class TokenSource(Parts):
     ) -> None:
         """Use what the platform has granted, and publish it for other processes."""
         # A process that asks for no refresh token leaves that of another process in the record.
-        refresh_token = grant.refresh_token or self._stored_refresh_token(transaction)
+        refresh_token = granted.refresh_token or self._stored_refresh_token(transaction)
         transaction.publish(
-            SharedRecord(data_center, grant.authorization, grant.lifetime, self.now() - sent_at, refresh_token)
+            SharedRecord(data_center, granted.authorization, granted.lifetime, self.now() - sent_at, refresh_token)
         )
-        token = Token.issued(grant.authorization, data_center, sent_at, grant.lifetime)
-        self._install(token, data_center, grant.refresh_token, Event.GRANTED)
-        lifetime = "an unknown time" if grant.lifetime is None else f"{grant.lifetime:.0f} s"
+        token = Token.issued(granted.authorization, data_center, sent_at, granted.lifetime)
+        self._install(token, data_center, granted.refresh_token, Event.GRANTED)
+        lifetime = "an unknown time" if granted.lifetime is None else f"{granted.lifetime:.0f} s"
         log.info(message, self.credentials.username, data_center, lifetime)
 
     def _install(self, token: Token, data_center: Origin, refresh_token: Secret | None, event: Event) -> None:

@@ -33,7 +33,7 @@ def log_out(parts: Parts) -> Steps[None]:
     Raises:
         LogoutError: the platform or the store did not do its part. The tokens are forgotten here all the same.
     """
-    token, refresh_token = parts.cache.take()
+    token, refresh_token = parts.cache.pop_tokens()
     username, data_center = parts.credentials.username, token.data_center or parts.data_center.current
     tokens = _revocable(data_center, refresh_token, token.authorization)
     failure: LogoutError | None = None

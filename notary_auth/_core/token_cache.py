@@ -105,14 +105,14 @@ class TokenCache:
         self._rejected = (*self._rejected, self.current.authorization)[-MAX_REMEMBERED:]
         self.current = NO_TOKEN
 
-    def take(self) -> tuple[Token, Secret | None]:
+    def pop_tokens(self) -> tuple[Token, Secret | None]:
         """Forget the tokens, and return them: the access token, and the refresh token if there is one."""
         with self._lock():
             token, refresh_token = self.current, self.refresh_token
             self.current, self.refresh_token = NO_TOKEN, None
             return token, refresh_token
 
-    def is_new(self, authorization: str) -> bool:
+    def may_adopt(self, authorization: str) -> bool:
         """Whether a token from a store is another one than the current and the rejected ones."""
         return authorization not in (self.current.authorization, *self._rejected)
 

@@ -27,7 +27,7 @@ TOKEN_PATH = "/api/2/idp/token"
 REVOKE_PATH = "/api/2/idp/revoke_token"
 API_PATH = "/api/notary/v2"
 
-REFUSALS = frozenset({400, 401, 403})
+MAYBE_REFUSED = frozenset({400, 401, 403})  # statuses of a refusal, or of what looks like one
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
 _HEADERS = {
@@ -86,8 +86,8 @@ def read_lookup(response: ControlResponse, cloud: Origin, username: str) -> Orig
 # Login: docs/platform.rst, "Logging in"; RFC 6749, section 4.3
 
 
-class Grant(NamedTuple):
-    """What a login gives."""
+class TokenResponse(NamedTuple):
+    """What a login or a refresh gives (RFC 6749, section 5.1)."""
 
     authorization: Bearer  # the access token, as a header has it
     lifetime: float | None  # seconds; None: not known
@@ -123,7 +123,7 @@ class TokenEndpoint(NamedTuple):
         """RFC 6749, section 6."""
         return _form(self.url, {"grant_type": Secret("refresh_token"), "refresh_token": refresh_token})
 
-    def read(self, response: ControlResponse, secrets: Iterable[Secret], local_time: float) -> Grant:
+    def read(self, response: ControlResponse, secrets: Iterable[Secret], local_time: float) -> TokenResponse:
         """What was granted.
 
         Args:
@@ -137,7 +137,7 @@ class TokenEndpoint(NamedTuple):
             refresh_token = document.get("refresh_token") if self.offline_access else None
             flaw = _flaw_of_token(document) or _flaw_of_refresh_token(refresh_token)
             if not flaw:
-                return Grant(
+                return TokenResponse(
                     Bearer(document["access_token"]),
                     _lifetime(document, response, local_time),
                     None if refresh_token is None else Secret(refresh_token),

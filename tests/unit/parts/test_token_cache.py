@@ -121,15 +121,15 @@ def test_rejected_and_spent_tokens_are_remembered(cache: TokenCache, logins: Log
     cache.spend(Secret("refresh-1"))
     assert cache.current is NO_TOKEN
     assert cache.refresh_token is None
-    assert not cache.is_new("Bearer token-1")
+    assert not cache.may_adopt("Bearer token-1")
     assert cache.was_spent(Secret("refresh-1"))
-    assert cache.is_new("Bearer token-2")
+    assert cache.may_adopt("Bearer token-2")
     assert not cache.holds("")
 
 
-def test_take_forgets_the_tokens_and_returns_them(cache: TokenCache, logins: Logins) -> None:
+def test_popping_forgets_the_tokens_and_returns_them(cache: TokenCache, logins: Logins) -> None:
     get(cache, logins)
     cache.refresh_token = Secret("refresh-1")
-    token, refresh_token = cache.take()
+    token, refresh_token = cache.pop_tokens()
     assert (token.authorization, refresh_token) == ("Bearer token-1", Secret("refresh-1"))
-    assert cache.take() == (NO_TOKEN, None)
+    assert cache.pop_tokens() == (NO_TOKEN, None)
