@@ -80,17 +80,19 @@ def _send(
     pool: urllib3.PoolManager, method: str, url: str, options: dict[str, Any], signature: Signature
 ) -> urllib3.BaseHTTPResponse:
     """The user's own request, signed: cookies of the host that it was addressed to stay behind."""
-    headers = urllib3.HTTPHeaderDict(options.get("headers") or {})
+    headers = urllib3.HTTPHeaderDict(options.get("headers") or pool.headers)
     if signature.url is not None:
-        for name in ("Host", "Cookie"):
-            headers.discard(name)
+        headers.discard("Cookie")
     if signature.authorization is not None:
         headers["Authorization"] = signature.authorization
+        headers["Host"] = signature.host
     return pool.request(method, url, **{**options, "headers": headers, "redirect": False})
 
 
 def _send_control(pool: urllib3.PoolManager, request: ControlRequest) -> ControlResponse:
     """A control request: sent once, never redirected, and its response is read no further than it has to be."""
+    if request.url.startswith("http:"):  # it is for this machine: no proxy is to read the password
+        pool = urllib3.PoolManager()
     response = pool.request(
         request.method,
         request.url,

@@ -24,6 +24,7 @@ from notary_auth import CredentialsRefused
 from notary_auth.requests import NotaryAuth
 from notary_auth.sandbox import Sandbox
 
+from .badserver import BadServer
 from .clients import in_threads
 from .paths import ROOT
 from .waiting import until
@@ -232,6 +233,34 @@ def test_the_adapter_of_the_page_keeps_the_rules(notary: Sandbox, adapter: Any, 
     assert notary.calls[-1].headers["x-mine"] == "yes"
     auth.logout(pool)
     assert notary.count("revoke") == 1
+
+
+def test_rule_5_the_adapter_of_the_page_sends_the_right_host(
+    notary: Sandbox, adapter: Any, pool: urllib3.PoolManager
+) -> None:
+    auth = adapter.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    for url in (notary.api_url, f"{notary.data_center_urls[0]}/api/notary/v2"):
+        auth.request(pool, "GET", f"{url}/stored-files", headers={"host": "evil.example"})
+        assert notary.calls[-1].is_signed
+        assert notary.calls[-1].headers["host"] == notary.data_center_urls[0].partition("://")[2]
+
+
+def test_the_adapter_of_the_page_sends_the_pools_own_headers(notary: Sandbox, adapter: Any) -> None:
+    auth = adapter.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    with urllib3.PoolManager(headers={"X-Mine": "yes"}) as pool:
+        auth.request(pool, "GET", f"{notary.api_url}/stored-files")
+    assert notary.calls[-1].headers["x-mine"] == "yes"
+    assert all("x-mine" not in call.headers for call in notary.calls[:-1])
+
+
+def test_rule_11_the_adapter_of_the_page_sends_no_password_through_a_proxy_in_clear(
+    notary: Sandbox, adapter: Any
+) -> None:
+    auth = adapter.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
+    with BadServer() as proxy, urllib3.ProxyManager(proxy.url) as pool:
+        auth.request(pool, "GET", f"{notary.api_url}/stored-files")
+        assert proxy.paths == [f"{notary.data_center_urls[0]}/api/notary/v2/stored-files"]
+    assert [call.kind for call in notary.calls] == ["lookup", "login"]
 
 
 def test_the_adapters_errors_are_the_clients_own(notary: Sandbox, adapter: Any, pool: urllib3.PoolManager) -> None:
