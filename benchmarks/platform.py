@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.managers import BaseManager
 from typing import Any
 from unittest import mock
@@ -21,109 +20,83 @@ import requests
 
 from notary_auth.sandbox import Sandbox
 from notary_auth.sandbox._model import API, LOGIN
+from notary_auth.sandbox._server import ADDRESS
 
 FILES = f"{API}/stored-files"
-CA_VARIABLES = "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"
-ADDRESS = "127.0.0.1"
+FORM = {"grant_type": "password", "username": "JohnSmith", "password": "qwe123QWE"}
+Counts = tuple[int, int, int]  # look-ups, logins with refreshes, and connections, since the last `clear`
 
 
 class Platform:
-    """What a contestant is told. `home` is the account's data center."""
-
-    url: str
-    home: str
-    username: str
-    password: str
-    token: str  # as a script would have it written down
-    ca_file: str | None = None
-
-    @property
-    def files(self) -> str:
-        """What all requests are for, where users write it."""
-        return self.url + FILES
-
-    @property
-    def token_url(self) -> str:
-        """For contestants that have to be told."""
-        return self.home + LOGIN
-
-
-class SandboxPlatform(Platform):
-    """A sandbox in another process, to be entered. It has the operations of `_Served`.
+    """What a contestant is told: a sandbox in another process, to be entered. It has the operations of `_Served`.
 
     Args:
-        tls: whether it is served over TLS, by a CA that `trusted` makes the clients trust.
+        tls: whether it is served over TLS. All clients trust its CA then, by the variables that they look at.
         round_trip: seconds to it and back; None: nothing lies in between.
     """
 
+    username, password = FORM["username"], FORM["password"]
     _served: Any = None
 
     def __init__(self, *, tls: bool = False, round_trip: float | None = None) -> None:
         self._options = tls, round_trip
 
-    def __enter__(self) -> SandboxPlatform:
-        self._process = _Process(ctx=multiprocessing.get_context("spawn"))
+    def __enter__(self) -> Platform:
+        self._process = BaseManager(ctx=multiprocessing.get_context("spawn"))
         self._process.start()
         self._served = self._process.serve(*self._options)  # type: ignore[attr-defined]
-        vars(self).update(self._served.about())
+        urls: tuple[str, str, str | None] = self._served.urls()
+        self.url, self.home, ca_file = urls
+        self.files = self.url + FILES  # what all requests are for, where users write it
+        self.home_files, self.token_url = self.home + FILES, self.home + LOGIN  # for whom has to be told
+        variables = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), ca_file) if ca_file else {}
+        self._trust = mock.patch.dict(os.environ, variables)
+        self._trust.start()
+        # For httpx and aiohttp: to read the usual bundle of CAs would take each client 20 ms.
+        self.verify = ssl.create_default_context(cafile=ca_file) if ca_file else False
+        self.header = f"Bearer {self.log_in()['access_token']}"  # as a script would have it written down
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._trust.stop()
         self._process.shutdown()
 
     def __getattr__(self, operation: str) -> Any:
         return getattr(self._served, operation)
 
-    @contextmanager
-    def trusted(self) -> Iterator[None]:
-        """All clients trust its CA, by the variables that they look at."""
-        variables = {} if self.ca_file is None else dict.fromkeys(CA_VARIABLES, self.ca_file)
-        with mock.patch.dict(os.environ, variables):
-            yield
+    def log_in(self) -> Any:
+        """By hand."""
+        return requests.post(self.token_url, data=FORM).json()
 
 
-class _Served:
+class _Served(Sandbox):
     """The sandbox and the way to it, in the process that they have to themselves."""
 
     def __init__(self, tls: bool, round_trip: float | None) -> None:
-        self._sandbox = Sandbox(tls=tls).__enter__()  # until the process ends
+        super().__init__(tls=tls)
+        self.start()  # until the process ends
         # The sandbox's id_token is no JWT, as requests-oauth2client would have it.
-        self._sandbox.faults.token_overrides = {"id_token": None}
-        self._sandbox.faults.token_fields = frozenset({"expires_on", "expires_in"})
-        self._network = _Network(self._sandbox, round_trip)
+        self.faults.token_overrides = {"id_token": None}
+        self.faults.token_fields = frozenset({"expires_on", "expires_in"})
+        self._network = _Network(self, round_trip)
 
-    def about(self) -> dict[str, Any]:
-        """What a `Platform` tells contestants."""
-        about = {name: getattr(self._sandbox, name) for name in ("url", "username", "password", "ca_file")}
-        home = self._sandbox.data_center_urls[0]
-        form = {"grant_type": "password", "username": about["username"], "password": about["password"]}
-        reply = requests.post(home + LOGIN, data=form, verify=about["ca_file"] or True)
-        self.clear()
-        return {**about, "home": home, "token": reply.json()["access_token"]}
+    def urls(self) -> tuple[str, str, str | None]:
+        """The cloud's and the data center's; and the file with the CA."""
+        return self.url, self.data_center_urls[0], self.ca_file
 
-    def count(self, *kinds: str) -> int:
-        """How many calls of these kinds there were since the last `clear`."""
-        return sum(self._sandbox.count(kind) for kind in kinds)
-
-    def connections(self) -> int:
-        return self._network.connections
+    def counts(self) -> Counts:
+        logins = self.count("login") + self.count("refresh")
+        return self.count("lookup"), logins, self._network.connections
 
     def clear(self) -> None:
-        self._sandbox.clear()
+        super().clear()
         self._network.connections = 0
 
     def fault(self, name: str, value: object) -> None:
-        setattr(self._sandbox.faults, name, value)
-
-    def revoke_tokens(self) -> None:
-        self._sandbox.revoke_tokens()
+        setattr(self.faults, name, value)
 
 
-class _Process(BaseManager):
-    pass
-
-
-_Process.register("serve", _Served)
+BaseManager.register("serve", _Served)
 
 
 class _Network:
@@ -141,7 +114,6 @@ class _Network:
             start, _, port = url.rpartition(":")
             opened = asyncio.run_coroutine_threadsafe(self._listen(int(port)), self._loop)
             urls[host] = f"{start}:{opened.result()}"
-            sandbox._platform.hosts[opened.result()] = host
 
     async def _listen(self, port: int) -> int:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

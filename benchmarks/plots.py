@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .contestants import HEADER, HEADER_AND_HOOK, HEADER_IN_FLOWS, NOTARY_AUTH
-from .stream import SECONDS
 
+SECONDS = 5.0  # of a stream, and of the plots over time
 WIDTH, ROW, CHARACTER = 360, 18, 6.2  # units: of a plot, as of a phone, of a line or a bar, of a character
 PANEL, LEFT, DECADES = 50, 48, 3.4  # units of a panel of dots, and left of them; from 1 ms to 2.5 s
 INK, GRID = "var(--color-foreground-primary, #000)", "var(--color-background-item, #ccc)"

@@ -7,27 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 from notary_auth.sandbox._model import LOGIN
 from tests.servers import RedisServer, programs
 
-from .platform import SandboxPlatform
-from .table import Result, Table
+from .contestants import CONTESTANTS, Contestant
+from .platform import Platform
+from .record import Result, Table, in_turns
 
-# The client, the package's name, and what its documentation has its users import.
-PACKAGES = [
-    ("requests", "requests_auth", "requests_auth"),
-    ("requests", "requests-oauth2client", "requests_oauth2client"),
-    ("requests", "Authlib", "authlib.integrations.requests_client"),
-    ("requests", "google-auth", "google.auth.transport.requests"),
-    ("requests", "azure-core", "azure.core.pipeline.policies, azure.core.pipeline.transport"),
-    ("requests", "notary-auth", "notary_auth.requests"),
-    ("httpx", "httpx_auth", "httpx_auth"),
-    ("httpx", "notary-auth", "notary_auth.httpx"),
-    ("httpx2", "Authlib", "authlib.integrations.httpx_client"),
-    ("httpx2", "notary-auth", "notary_auth.httpx2"),
-    ("aiohttp", "notary-auth", "notary_auth.aiohttp"),
-]
 ROUNDS = 15
 IMPORT = """
 import sys, time, importlib
@@ -65,29 +53,25 @@ def run(program: str, *arguments: str, times: int = 1) -> list[str]:
     return outputs
 
 
-def imported(client: str, modules: str) -> tuple[float, list[str]]:
+async def imported(contestant: Contestant) -> tuple[float, list[str]]:
     """Milliseconds, and the modules that came in."""
-    milliseconds, *added = run(IMPORT, client, modules)[0].split()
+    milliseconds, *added = run(IMPORT, contestant.library, contestant.imports)[0].split()
     return float(milliseconds), added
 
 
-def run_imports() -> Result:
-    """What importing a package adds to importing its client, in turns, with all modules compiled before."""
-    times: dict[tuple[str, str, int], list[float]] = {}
-    for number in range(-1, ROUNDS):
-        for client, name, modules in PACKAGES:
-            took, added = imported(client, modules)
-            if number >= 0:  # the first one compiles
-                times.setdefault((client, name, len(added)), []).append(took)
-    rows = [[client, name, round(min(took), 1), added] for (client, name, added), took in times.items()]
+async def run_imports() -> Result:
+    """What importing a package adds to importing its client."""
+    packages = {(each.library, each.name): each for each in CONTESTANTS if each.imports}
+    found = await in_turns({key: partial(imported, each) for key, each in packages.items()}, ROUNDS, warm_up=1)
+    rows = [[*key, round(min(runs)[0], 1), len(runs[0][1])] for key, runs in found.items()]
     return Result([Table("Import, on top of the client's", ["", "", "least ms", "modules"], rows)])
 
 
-def run_fleet() -> Result:
+async def run_fleet() -> Result:
     """How often processes that start at once log in, and seconds until the last has its answer: most of those are
     Python starting up. A login takes 0.2 s. The Redis is a Valkey of this case's own."""
     rows = []
-    with SandboxPlatform() as platform:
+    with Platform() as platform:
         platform.fault("latency_of", {LOGIN: 0.2})
         for name in ("no store", "FileStore", "RedisStore"):
             cells = []
@@ -97,7 +81,7 @@ def run_fleet() -> Result:
                     platform.clear()
                     started = time.perf_counter()
                     run(MEMBER, platform.url, store, times=size)
-                    cells.append(f"{platform.count('login')} in {time.perf_counter() - started:.1f} s")
+                    cells.append(f"{platform.counts()[1]} in {time.perf_counter() - started:.1f} s")
             rows.append([name, *cells[1:]])
     note = "requests_auth and httpx_auth can keep tokens in a file, as they are and with no lock: not measured."
     head = ["", *(f"{size} processes" if size > 1 else "1 process" for size in SIZES)]

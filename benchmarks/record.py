@@ -1,4 +1,4 @@
-"""A run as files: `record.json` with what tables and plots need, and what the documentation shows of that.
+"""A case's result, and a run as files: `record.json`, and what the documentation shows of that.
 
 The tables and plots are made from the record and nothing else, so that they can be made again from it:
 
@@ -12,62 +12,83 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from tabulate import tabulate
 
 from . import plots
-from .table import Result, Table
+from .contestants import CONTESTANTS
 
 RECORD = "record.json"
-PACKAGES = [
-    "notary-auth",
-    "requests",
-    "httpx",
-    "httpx2",
-    "aiohttp",
-    "requests-auth",
-    "httpx-auth",
-    "requests-oauth2client",
-    "Authlib",
-    "google-auth",
-    "azure-core",
-]
+Key = TypeVar("Key")
+Measured = TypeVar("Measured")
+
+
+async def in_turns(
+    measuring: Mapping[Key, Callable[[], Awaitable[Measured]]], rounds: int, warm_up: int = 0
+) -> dict[Key, list[Measured]]:
+    """What each measures in so many rounds. All have a turn in each round, so that noise comes to all alike.
+
+    The first `warm_up` rounds are not among the results.
+    """
+    found: dict[Key, list[Measured]] = {key: [] for key in measuring}
+    for _ in range(warm_up + rounds):
+        for key, measure in measuring.items():
+            found[key].append(await measure())
+    return {key: results[warm_up:] for key, results in found.items()}
+
+
+class Table(NamedTuple):
+    """Rows as they were measured, rounded to what is worth showing. None is what there is no figure for."""
+
+    title: str
+    head: list[str]
+    rows: list[list[Any]]
+    note: str = ""
+
+    def text(self) -> str:
+        """As reStructuredText, which reads as well on a terminal."""
+        lined = tabulate(self.rows, self.head, tablefmt="rst", missingval="-", floatfmt="", disable_numparse=True)
+        return "\n\n".join(filter(None, [f"**{self.title}**", lined, self.note]))
+
+
+class Result(NamedTuple):
+    """The tables of a case, and the points that its plots are drawn from, by name."""
+
+    tables: list[Table]
+    points: Any = None
 
 
 def described() -> dict[str, str]:
     """What a record was made on, and with which versions and commit."""
-    changed = _git("status", "--porcelain", "notary_auth", "benchmarks")
+    packages = [name for each in CONTESTANTS if each.imports for name in (each.library, each.name)]
+    changed = _output("git", "status", "--porcelain", "notary_auth", "benchmarks")
+    processor = _output("grep", "-m1", "model name", "/proc/cpuinfo").partition(": ")[2] or platform.processor()
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": _git("rev-parse", "--short", "HEAD") + (" and changes" if changed else ""),
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "commit": _output("git", "rev-parse", "--short", "HEAD") + (" and changes" if changed else ""),
+        "processor": f"{processor}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **{name: version(name) for name in dict.fromkeys(packages)},
     }
 
 
-def _git(*command: str) -> str:
+def _output(*command: str) -> str:
     root = Path(__file__).parent.parent
-    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=root, check=False).stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return subprocess.run(command, capture_output=True, text=True, cwd=root, check=False).stdout.strip()
 
 
 def write(folder: Path, about: dict[str, str], results: dict[str, Result]) -> None:
     """Write the record of a run, and what is shown of it."""
     folder.mkdir(parents=True, exist_ok=True)
     cases = {
-        case: {"tables": [table._asdict() for table in result.tables], "points": result.points}
-        for case, result in results.items()
+        case: {"tables": [table._asdict() for table in tables], "points": points}
+        for case, (tables, points) in results.items()
     }
     text = json.dumps({"about": about, "cases": cases}, separators=(",", ":"))
     (folder / RECORD).write_text(text + "\n")
@@ -86,8 +107,7 @@ def show(folder: Path) -> None:
 
 def tables(found: dict[str, Any]) -> str:
     """A case's tables, as its file has them."""
-    shown = [Table(**table).text() for table in found["tables"]]
-    return "\n\n".join(shown) + "\n"
+    return "\n\n".join(Table(**table).text() for table in found["tables"]) + "\n"
 
 
 if __name__ == "__main__":

@@ -18,16 +18,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from notary_auth._adapters.drivers import settled
 from notary_auth.sandbox._model import LOGIN
 
 from .contestants import HEADER, TASKS, THREADS, Contestant
-from .platform import SandboxPlatform
-from .table import Result, Table
+from .platform import Platform
+from .plots import SECONDS
+from .record import Result, Table
 
 THREADS_ASKING, TASKS_ASKING = 8, 20
 PAUSE = 0.03  # seconds between two requests of a caller
 LOGIN_TAKES = 0.2  # seconds
-SECONDS = 5.0
 HELD_UP = 0.1  # seconds above which a request has been kept waiting
 DUE_AT, REVOKED_AT = 3.0, 2.0  # seconds
 
@@ -47,19 +48,17 @@ class Sample(NamedTuple):
     status: int  # 0: an exception
 
 
-async def flow(
-    contestant: Contestant, platform: SandboxPlatform, happening: Callable[[], object], at: float
-) -> list[Sample]:
-    """The samples of a warm contestant's stream, in which `happening` is called `at` so many seconds."""
+async def stream(
+    contestant: Contestant, platform: Platform, at: float, happening: Callable[[], object]
+) -> tuple[list[Sample], int]:
+    """A warm contestant's stream, in which `happening` is called `at` so many seconds, and the logins in it."""
     samples: list[Sample] = []
-    timer = threading.Timer(at, happening)
     platform.fault("latency_of", {LOGIN: LOGIN_TAKES})
-    platform.clear()
-    async with contestant.open(platform) as opened:
+    async with contestant.opened(platform) as (package, new_client):
         url = contestant.url(platform)
 
         async def ask() -> None:
-            get = await opened.new_client()
+            get = new_client()
             while (began := time.perf_counter()) < started + SECONDS:
                 try:
                     status = await get(url)
@@ -71,12 +70,15 @@ async def flow(
                 else:
                     time.sleep(PAUSE)  # noqa: ASYNC251  in a thread of its own
 
-        await (await opened.first_client())(url)
+        await settled(package.log_in())
+        await new_client()(url)
+        platform.clear()
         started = time.perf_counter()
+        timer = threading.Timer(at, happening)
         timer.start()
         await contestant.crowd(TASKS_ASKING if contestant.is_async else THREADS_ASKING, ask)
     timer.join()
-    return sorted(samples)
+    return sorted(samples), platform.counts()[1]
 
 
 def shown(samples: list[Sample]) -> list[tuple[float, float, int]]:
@@ -87,24 +89,18 @@ def shown(samples: list[Sample]) -> list[tuple[float, float, int]]:
     return [(round(each.at, 2), round(each.took * 1000, 1), each.status) for each in sorted(kept.values())]
 
 
-def run_rollover() -> Result:
-    rows = []
-    points = {}
-    with SandboxPlatform() as platform:
+async def run_rollover() -> Result:
+    rows, points = [], {}
+    with Platform() as platform:
         # The second token lives long enough for no third one to be needed.
         prolong = partial(platform.fault, "token_lifetime", 7200.0)
-        for each in CONTESTANTS:
-            if each.name == HEADER:
-                continue
+        for each in (each for each in CONTESTANTS if each.name != HEADER):
             platform.fault("token_lifetime", 4.0 if each.renews_before is None else DUE_AT + each.renews_before)
-            samples = asyncio.run(flow(each, platform, prolong, at=DUE_AT / 2))
-            figures = [
-                round(max(sample.took for sample in samples) * 1000),
-                sum(sample.took > HELD_UP for sample in samples),
-                sum(sample.status != 200 for sample in samples),
-                platform.count("login", "refresh") - 1,
-            ]
-            rows.append([each.client, each.name, len(samples), *figures])
+            samples, logins = await stream(each, platform, DUE_AT / 2, prolong)
+            longest = round(max(sample.took for sample in samples) * 1000)
+            held_up = sum(sample.took > HELD_UP for sample in samples)
+            failed = sum(sample.status != 200 for sample in samples)
+            rows.append([each.client, each.name, len(samples), longest, held_up, failed, logins])
             points[each.label] = shown(samples)
     head = ["", "", "requests", "longest ms", "held up", "failed", "logins at the end"]
     note = f"Held up: for more than {HELD_UP * 1000:.0f} ms. A login takes {LOGIN_TAKES * 1000:.0f} ms."
@@ -120,19 +116,16 @@ def recovery(samples: list[Sample]) -> str:
     return f"{max([REVOKED_AT, *troubled]) - REVOKED_AT:.2f} s"
 
 
-def run_revocation() -> Result:
-    rows = []
-    points = {}
-    with SandboxPlatform() as platform:
+async def run_revocation() -> Result:
+    rows, points = [], {}
+    with Platform() as platform:
         for each in CONTESTANTS:
-            samples = asyncio.run(flow(each, platform, platform.revoke_tokens, at=REVOKED_AT))
+            samples, logins = await stream(each, platform, REVOKED_AT, platform.revoke_tokens)
             failed = sum(sample.status != 200 for sample in samples)
-            logins = platform.count("login", "refresh") - (each.name != HEADER)
             rows.append([each.client, each.name, len(samples), failed, logins, recovery(samples)])
             points[each.label] = shown(samples)
     head = ["", "", "requests", "failed", "logins after it", "all well after"]
     note = (
-        f"Never: not within the {SECONDS - REVOKED_AT:.0f} s that the stream goes on. "
-        f"A login takes {LOGIN_TAKES * 1000:.0f} ms."
+        f"Never: not in the {SECONDS - REVOKED_AT:.0f} s that follow. A login takes {LOGIN_TAKES * 1000:.0f} ms."
     )
     return Result([Table("A revoked token", head, rows, note)], points)
