@@ -9,7 +9,9 @@ from .paths import ROOT
 PAGE = ROOT / "docs" / "rules.rst"
 
 RULE = re.compile(
-    r"^Rule (?P<number>\d+|[a-e]): .+\n~+\n(?:(?!Rule (?:\d|[a-e]:)).*\n)*?\n:Tests: (?P<files>.+)$", re.MULTILINE
+    r"^Rule (?P<number>\d+|[a-e]): .+\n~+\n(?:(?!Rule (?:\d|[a-e]:)).*\n)*?\n"
+    r":Code: (?P<code>.+)\n:Tests: (?P<files>.+)$",
+    re.MULTILINE,
 )
 TEST = re.compile(r"^(?:async )?def test_rule_(\d+|[a-e])_", re.MULTILINE)
 
@@ -17,6 +19,15 @@ TEST = re.compile(r"^(?:async )?def test_rule_(\d+|[a-e])_", re.MULTILINE)
 def stated() -> dict[str, str]:
     """What the page lists below each rule, by the rule's number, in the page's order."""
     return {match["number"]: match["files"] for match in RULE.finditer(PAGE.read_text(encoding="utf-8"))}
+
+
+def decided() -> dict[str, list[tuple[str, str]]]:
+    """Where the page says that a rule is decided, by its number: files of the library, and names in them."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for match in RULE.finditer(PAGE.read_text(encoding="utf-8")):
+        for file, names in re.findall(r"``([\w/]+\.py)`` \((.+?)\)", match["code"]):
+            places.setdefault(match["number"], []).extend((file, name) for name in re.findall(r"[\w.]+", names))
+    return places
 
 
 def held() -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,27 @@ REFERENCE = re.compile(r"\brules?[ _]((?:\d+|[a-e])\b(?:(?:,| and| to) (?:\d+|[a
 def test_each_rule_is_stated_with_the_files_that_have_tests_of_it() -> None:
     assert sorted(rules_page.stated(), key=NUMBERS.index) == NUMBERS
     assert rules_page.stated() == rules_page.held(), "python -m tests.rules_page writes the lists anew"
+
+
+def test_each_rule_is_decided_where_its_page_says() -> None:
+    places = rules_page.decided()
+    assert sorted(places, key=NUMBERS.index) == NUMBERS
+    assert [place for each in places.values() for place in each if place[1] not in defined_in(place[0])] == []
+
+
+@cache
+def defined_in(file: str) -> set[str]:
+    """The functions, classes, methods and constants that a file of the library defines."""
+    names: set[str] = set()
+    for node in ast.parse((ROOT / "notary_auth" / file).read_text(encoding="utf-8")).body:
+        match node:
+            case ast.ClassDef(name=name, body=body):
+                names |= {name, *(f"{name}.{each.name}" for each in body if isinstance(each, ast.FunctionDef))}
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return names
 
 
 def referred_to(text: str) -> set[str]:
