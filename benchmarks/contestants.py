@@ -6,8 +6,8 @@ be no contest. All are given `expires_in`, which the platform need not send. req
 requests-oauth2client know the password grant; Authlib fetches a token with it and renews that with a refresh
 token; google-auth and azure-core are shown, as their extension points are meant, a credential that logs in here.
 
-All is written once, in coroutines: with a synchronous client nothing in them ever waits, and `finish` runs them in
-a thread. The table of all is at the end.
+All is written once, in coroutines: with a synchronous client nothing in them ever waits, and `run_to_end` runs
+them in a thread. The table of all is at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import httpx2
 import requests
 from yarl import URL
 
-from notary_auth._adapters.drivers import finish, settled
+from notary_auth._adapters.drivers import awaited, run_to_end
 from notary_auth.sandbox._model import LOGIN, LOOKUP
 
 from .platform import FORM, Platform
@@ -93,7 +93,7 @@ class Contestant(NamedTuple):
                 yield package, lambda: getting(stack.enter_context(package.new()))
             else:
                 enter: Any = stack.enter_async_context if self.is_async else stack.enter_context
-                entered = [await settled(enter(package.new())) for _ in range(clients)]
+                entered = [await awaited(enter(package.new())) for _ in range(clients)]
                 yield package, cycle(map(getting, entered)).__next__
 
     async def crowd(self, size: int, ask: Callable[[], Coroutine[Any, Any, None]]) -> float:
@@ -106,7 +106,7 @@ class Contestant(NamedTuple):
 
         def ask_in_thread(_: int) -> None:
             start.wait()
-            finish(ask())
+            run_to_end(ask())
 
         with ThreadPoolExecutor(size) as callers:
             asked = callers.map(ask_in_thread, range(size))
@@ -118,7 +118,7 @@ class Contestant(NamedTuple):
 
 def getting(client: Any) -> Get:
     async def get(url: str) -> int:
-        return int((await settled(client.get(url))).status_code)
+        return int((await awaited(client.get(url))).status_code)
 
     async def get_by_aiohttp(url: str) -> int:
         async with client.get(url) as response:

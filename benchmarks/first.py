@@ -15,7 +15,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from notary_auth._adapters.drivers import settled
+from notary_auth._adapters.drivers import awaited
 from notary_auth.sandbox._model import LOGIN, LOOKUP
 from tests.heartbeat import heartbeat
 
@@ -44,7 +44,7 @@ async def first(contestant: Contestant, platform: Platform, size: int = 1, **opt
 
         platform.clear()
         started = time.perf_counter()
-        await settled(package.log_in())
+        await awaited(package.log_in())
         logged_in = time.perf_counter() - started
         return logged_in + await contestant.crowd(size, ask), platform.counts()
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from notary_auth._adapters.drivers import settled
+from notary_auth._adapters.drivers import awaited
 from notary_auth.sandbox._model import LOGIN
 
 from .contestants import HEADER, TASKS, THREADS, Contestant
@@ -70,7 +70,7 @@ async def stream(
                 else:
                     time.sleep(PAUSE)  # noqa: ASYNC251  in a thread of its own
 
-        await settled(package.log_in())
+        await awaited(package.log_in())
         await new_client()(url)
         platform.clear()
         started = time.perf_counter()

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from notary_auth._adapters.drivers import settled
+from notary_auth._adapters.drivers import awaited
 
 from .contestants import CONTESTANTS, HEADER, NOTARY_AUTH, SIGNING, Contestant, Get, Package, Sign
 from .platform import Platform
@@ -40,7 +40,7 @@ async def warm(contestants: Iterable[Contestant]) -> AsyncIterator[dict[str, tup
         async with AsyncExitStack() as stack:
             for each in contestants:
                 package, new_client = await stack.enter_async_context(each.opened(platform))
-                await settled(package.log_in())
+                await awaited(package.log_in())
                 get = new_client()
                 await get(each.url(platform))
                 found[each.label] = package, get, platform.home_files
