@@ -12,14 +12,8 @@ from typing import Any, TypeVar
 
 Error = TypeVar("Error", bound="NotaryAuthError")
 
-DETAILS = (
-    "status",
-    "error",
-    "error_description",
-    "url",
-    "retry_after",
-    "age",
-)  # attributes, but for the client's own
+#: The attributes of an error, but for those of a client.
+DETAILS = "status", "error", "error_description", "url", "retry_after", "age"
 
 
 class NotaryAuthError(Exception):

@@ -115,7 +115,7 @@ from notary_auth.sandbox._server import _listen as listen
 from notary_auth.stores import MemoryStore
 
 from . import grants
-from .paths import FILES
+from .paths import FILES, LOOKUP
 
 CLOUD = "https://cloud.acronis.com"
 HOME = "https://eu2-cloud.acronis.com"
@@ -225,6 +225,7 @@ class Conversation:
     def send(self, result: object) -> Step | None:
         """Send a result in. Returns the next step; None when it is over, with or without an `error`."""
         if grants.is_clients() and isinstance(result, Found):
+            assert not self.sent or urlsplit(self.sent[-1].url).path != LOOKUP, "it looks the data center up"
             return self.step
         try:
             self.step = self.context.run(self.steps.send, result)
@@ -465,7 +466,7 @@ def now(account: Account) -> float:
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
     account._now = seconds
-    account._parts = with_clock(account._parts, seconds)
+    account._source = with_clock(account._source, seconds)
 
 
 def advance(account: Account, seconds: float) -> None:
@@ -510,12 +511,12 @@ def is_logged_in(account: Account) -> bool:
 
 
 def lookup_is_due(account: Account) -> bool:
-    return account._parts.data_center.is_lookup_due
+    return account._source.data_center.is_lookup_due
 
 
 def current_login(account: Account) -> Login | None:
     """The login that is under way, whoever leads it."""
-    return account._parts.single_flight._latest
+    return account._source.single_flight._latest
 
 
 def places_that_wait(login: Login) -> int:
@@ -554,42 +555,42 @@ def logins_led_in(context: Context) -> tuple[Login, ...]:
 def remembered_refusals(account: Account) -> list[RememberedRefusal]:
     return [
         RememberedRefusal(each.salt, each.digest, each.until, each.error)
-        for each in account._parts.refusals._by_data_center.values()
+        for each in account._source.refusals._by_data_center.values()
     ]
 
 
 def lock_of(account: Account) -> AbstractContextManager[bool]:
     """The lock of the account's state."""
-    return account._parts.lock()
+    return account._source.lock()
 
 
 def is_lock_held(account: Account) -> bool:
     """Whether this very thread holds the lock of the account's state."""
-    lock: Any = account._parts.lock()
+    lock: Any = account._source.lock()
     return bool(lock._is_owned())
 
 
 def forbid_lock(account: Account) -> None:
     """Let everybody fail who reaches for the lock of the account's state."""
-    account._parts = account._parts._replace(lock=None)
+    account._source = account._source._replace(lock=None)
 
 
 def parts_of(account: Account) -> str:
     """The reprs of an account and of what it consists of."""
     token = account._cache.current
-    return repr([account, account._parts.credentials, account._parts.single_flight, token, token.signature])
+    return repr([account, account._source.credentials, account._source.single_flight, token, token.signature])
 
 
 def inside_of(account: Account) -> str:
     """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
     return parts_of(account) + repr(
-        [vars(account), vars(account._cache), vars(account._parts.refusals), account._parts.credentials]
+        [vars(account), vars(account._cache), vars(account._source.refusals), account._source.credentials]
     )
 
 
 def record_in_store(account: Account) -> str:
     """What a debugger shows of the record that the account's store holds, while a login is busy with it."""
-    transaction = account._parts.shared_tokens.begin_again()
+    transaction = account._source.shared_tokens.begin_again()
     steps = transaction.read()
     step = next(steps)
     assert isinstance(step, Call)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+from base64 import b64encode
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -12,9 +14,10 @@ from notary_auth import CredentialsRefused
 from notary_auth.sandbox import Sandbox
 from notary_auth.stores import FileStore
 
+from .badserver import BadServer, reset
 from .clients import Client
 from .leaks import leaks, shown_by
-from .paths import FILES
+from .paths import FILES, LOGIN
 from .terminal import Terminal
 
 ID, SECRET = "client: 1", "geheim: & 9€"
@@ -70,6 +73,18 @@ def test_rule_27_a_wrong_secret_is_sent_once_and_shown_nowhere(
         assert caught.value.error == "invalid_client"
         assert not leaks(shown_by(caught.value), ["falsch: & 9€", "falsch%3A+%26+9%E2%82%AC"])
     assert platform.count("login") == 1
+
+
+def test_rule_18_an_error_of_the_network_shows_no_client_secret(client: Client) -> None:
+    with BadServer() as server:
+        server.faults[LOGIN] = reset(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+        for url in (server.url, "http://127.0.0.1:1"):
+            auth = client.auth_type.for_client(ID, SECRET, server_url=url, cloud_url=url)
+            with pytest.raises(client.error) as caught:
+                client.get(url + FILES, auth)
+            assert "authorization" not in getattr(getattr(caught.value, "request", None), "headers", {})
+            both = b64encode(f"{quote_plus(ID)}:{quote_plus(SECRET)}".encode()).decode()
+            assert leaks(shown_by(caught.value), [SECRET, quote_plus(SECRET), both]) == []
 
 
 def test_rule_27_a_logout_revokes_its_token(client: Client, platform: Sandbox, files: str) -> None:

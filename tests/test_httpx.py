@@ -856,3 +856,53 @@ def test_an_event_hooks_own_error_is_raised_where_a_refresh_ahead_is_hidden_by_i
         pytest.raises(client.library.HTTPStatusError),
     ):
         http.get(files)
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+def test_an_event_hook_may_replace_the_body_of_a_login(client: Client) -> None:
+    requests: list[Any] = []
+    library: Any = client.library
+
+    def add_a_field(request: Any) -> None:
+        if request.method == "POST":
+            body = request.read() + b"&device=1"
+            request.stream = library.ByteStream(body)
+            request.headers["Content-Length"] = str(len(body))
+
+    async def aadd_a_field(request: Any) -> None:
+        add_a_field(request)
+
+    def respond(request: Any) -> Any:
+        if request.method == "POST":
+            requests.append(b"".join(request.stream))
+        return mock_platform(client, [])(request)
+
+    hook = aadd_a_field if isinstance(client, HttpxAsync) else add_a_field
+    auth = client.auth_type("JohnSmith", "qwe123QWE")
+    url = f"https://cloud.acronis.com{FILES}"
+    with_transport(client, respond, url, auth, event_hooks={"request": [hook]})
+    assert [form.endswith(b"&device=1") for form in requests] == [True]
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+def test_rule_18_a_login_that_failed_can_not_be_sent_again(client: Client) -> None:
+    """An error has its request, from which the password is gone; and an API client's secret too."""
+    library: Any = client.library
+
+    def fail(request: Any) -> Any:
+        if request.method == "POST":
+            raise library.ConnectError("no route", request=request)
+        return mock_platform(client, [])(request)
+
+    url = f"https://cloud.acronis.com{FILES}"
+    for auth in (
+        client.auth_type("JohnSmith", "qwe123QWE"),
+        client.auth_type.for_client("client-1", "qwe123QWE", server_url="https://eu2-cloud.acronis.com"),
+    ):
+        with pytest.raises(library.ConnectError) as caught:
+            with_transport(client, fail, url, auth)
+        request = caught.value.request
+        assert "authorization" not in request.headers
+        assert request.read() == b""
+        with pytest.raises(RuntimeError, match="this control request is over"):
+            list(request.stream)

@@ -103,6 +103,8 @@ def perform(step: Step) -> Any:
 async def aperform(step: Step) -> Any:
     """The same without blocking the event loop, asyncio's or trio's."""
     caller, trio = current_caller(), running_trio()
+    if caller.loop is None:
+        raise RuntimeError("no running event loop, of asyncio or trio")
     match step:
         case WaitForLogin(login, seconds):
             # The leader is in this thread but not in this loop: it cannot go on while this loop runs (rule 8).

@@ -85,8 +85,8 @@ def read_control(control: Any, response: Any) -> Generator[ReadControl, Any, Con
 class _ControlRequest:
     """A request whose body can be looked at, by event hooks and transports, and is still sent nowhere else.
 
-    httpx would put what was read in place of the stream, from where a redirect would send it again. Here the
-    stream is always `_Sending`.
+    httpx would put what was read in place of the stream, from where a redirect would send it again. Here it stays
+    `_Sending`, unless a hook replaces it.
 
     Args:
         user_request: has the time-outs.
@@ -94,6 +94,7 @@ class _ControlRequest:
     """
 
     sending_type: ClassVar[Callable[..., _Sending]]
+    _replacement: Any = None  # of the stream
 
     def __init__(
         self, request: ControlRequest, user_request: Any, is_async: bool, end_here: Callable[[Outcome], None]
@@ -108,13 +109,14 @@ class _ControlRequest:
             own.extensions["timeout"] = user_request.extensions["timeout"]
 
     @property
-    def stream(self) -> _Sending:
+    def stream(self) -> Any:
         self.sending.is_handed_over = True
-        return self.sending
+        return self.sending if self._replacement is None else self._replacement
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        pass  # httpx assigns one where the body is given or was read
+        if self.sending.url is not None:  # from here on it is a hook's, and not httpx's own
+            self._replacement = stream
 
     def read(self) -> bytes:
         return self.sending.read()
@@ -129,6 +131,8 @@ class _ControlRequest:
     def forget(self: Any) -> None:
         """Let go of the password, and of what leads to it: the client's errors have their request with them."""
         self.sending.forget()
+        self._replacement = None
+        self.headers.pop("Authorization", None)
         self.extensions.pop("trace", None)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -181,6 +185,7 @@ class _Sending:
         self.url: Any = None
         self.is_handed_over = False  # to the transport
         self._body = body
+        self._is_form = bool(body)
         self._end_here = end_here
         self._is_given_out = False
         self._is_connect = False  # whether what comes next is a proxy's response, to CONNECT
@@ -215,7 +220,7 @@ class _Sending:
         return self._body
 
     def _take(self) -> bytes:
-        if self._is_given_out and self._body:
+        if self._is_given_out and self._is_form:
             self._end_here(LoginError(REPEATED))
         self._is_given_out = True
         return self._body

@@ -93,6 +93,7 @@ def _without_secrets(error: BaseException, prepared: Any, request_error: type[Ex
     if isinstance(error, request_error):
         bare = prepared.copy()
         bare.body = None  # the request is pickled with the error
+        bare.headers.pop("Authorization", None)
         vars(error)["request"] = bare
     strip_tracebacks(error)
     return error

@@ -72,7 +72,7 @@ class Account:
         InsecureUrl: one of these is plain http to another machine.
     """
 
-    _parts: TokenSource
+    _source: TokenSource
     # For the warm path, which looks them up for each request:
     _cache: TokenCache
     _now: Callable[[], float]
@@ -120,23 +120,24 @@ class Account:
         """
         self = cls.__new__(cls)
         credentials = check_client_credentials(client_id, client_secret)
-        _set_up(self, credentials, cloud_url, str(check_url("server_url", server_url)), store)
+        check_url("server_url", server_url)  # None is not allowed here
+        _set_up(self, credentials, cloud_url, server_url, store)
         return self
 
     @property
     def username(self) -> str:
         """The account's login name."""
-        return self._parts.credentials.username
+        return self._source.credentials.username
 
     @property
     def cloud_url(self) -> str:
         """The cloud's URL."""
-        return str(self._parts.data_center.cloud)
+        return str(self._source.data_center.cloud)
 
     @property
     def server_url(self) -> str | None:
         """The URL of the data center that holds the account, or None until it is known."""
-        data_center = self._parts.data_center.current
+        data_center = self._source.data_center.current
         return None if data_center is None else str(data_center)
 
     @property
@@ -147,13 +148,13 @@ class Account:
 
     def forget(self) -> None:
         """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
-        self._parts.forget()
+        self._source.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilding(type(self), self), ()
 
     def __repr__(self) -> str:
-        given = self._parts.data_center.given
+        given = self._source.data_center.given
         server_url = "" if given is None else f", server_url={str(given)!r}"
         return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r}{server_url})"
 
@@ -169,7 +170,7 @@ class Account:
         if self._now() < token.refresh_at:
             if url.startswith(token.prefix):
                 return token.signature
-            if url.startswith(self._cloud_prefix) and not url.startswith(self._parts.data_center.lookup_url):
+            if url.startswith(self._cloud_prefix) and not url.startswith(self._source.data_center.lookup_url):
                 readdressed = token.prefix + url[len(self._cloud_prefix) :]
                 return Signature(token.authorization, readdressed, token.signature.host)
         return None
@@ -187,12 +188,12 @@ class Account:
             DiscoveryError, LoginError: there is no token to be had.
         """
         origin = Origin.of(url)
-        if origin is not None and not self._parts.data_center.owns(origin):
-            yield from self._parts.discover()
-        if not self._parts.data_center.is_signed(url):
-            self._parts.data_center.warn_once(origin)
+        if origin is not None and not self._source.data_center.owns(origin):
+            yield from self._source.discover()
+        if not self._source.data_center.is_signed(url):
+            self._source.data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get(self._parts.log_in)
+        token = yield from self._cache.get(self._source.log_in)
         if token.data_center is None or token.data_center == origin:  # None has only NO_TOKEN
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
@@ -208,13 +209,13 @@ class Account:
         """
         if received.status != 401:
             if received.status < 500:  # a gateway's error says nothing about the token
-                with self._parts.lock():
+                with self._source.lock():
                     if self._cache.holds(received.authorization):
-                        self._parts.policy.on(Event.WORKED, self._now())
+                        self._source.policy.on(Event.WORKED, self._now())
             return None
         # Another host must not choose a path that is signed: nothing is that its redirect has led to (rule 5).
-        passed_own_only = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
-        if not passed_own_only or not self._parts.data_center.is_signed(received.url):
+        passed_own_only = all(self._source.data_center.owns(Origin.of(url)) for url in received.passed)
+        if not passed_own_only or not self._source.data_center.is_signed(received.url):
             return None
         if _on_unauthorized(self, received) is PASS_ON:
             return None
@@ -223,7 +224,7 @@ class Account:
                 "a 401 is returned, because the body cannot be sent again; the next request of %r has a new token",
                 self.username,
             )
-            yield from self._parts.shared_tokens.withdraw(received.authorization)
+            yield from self._source.shared_tokens.withdraw(received.authorization)
             return None
         if received.replays == MAX_REPLAYS:  # no token works: a proxy rewrites the header, perhaps
             return None
@@ -238,10 +239,10 @@ class Account:
         """
         from .logout import log_out  # only where it is asked for
 
-        single_flight = self._parts.single_flight
+        single_flight = self._source.single_flight
         while True:
             login = yield from single_flight.lead(
-                lambda _: log_out(self._parts), lambda: False, shares_error=False
+                lambda _: log_out(self._source), lambda: False, shares_error=False
             )
             if login is None:
                 return
@@ -250,7 +251,7 @@ class Account:
             except NotaryAuthError:  # after a minute, when `wait` takes that leader for lost
                 continue
             if not can_wait:
-                yield from log_out(self._parts)
+                yield from log_out(self._source)
                 return
 
 
@@ -259,20 +260,20 @@ def _set_up(
 ) -> None:
     given = None if server_url is None else check_url("server_url", server_url)
     source = TokenSource.of(credentials, check_url("cloud_url", cloud_url), given, check_store(store))
-    account._parts, account._cache, account._now = source, source.cache, source.now
+    account._source, account._cache, account._now = source, source.cache, source.now
     account._cloud_prefix = f"{source.data_center.cloud}/"
 
 
 def _on_unauthorized(account: Account, received: Received) -> Action:
     """Take note of a 401 from the account's data center. Returns what to do."""
-    with account._parts.lock():
+    with account._source.lock():
         token, now = account._cache.current, account._now()
         is_rejected = account._cache.holds(received.authorization) and now < token.expires_at
-        before = account._parts.policy.state
-        action = account._parts.policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
+        before = account._source.policy.state
+        action = account._source.policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
         if action is REPLACE:
             account._cache.reject()
-            account._parts.data_center.is_lookup_due = True  # the account may have moved
+            account._source.data_center.is_lookup_due = True  # the account may have moved
     if action is REPLACE:
         log.debug("a token of %r was rejected", account.username)
     elif action is PASS_ON and before is PROBATION:
@@ -288,7 +289,7 @@ def _on_unauthorized(account: Account, received: Received) -> Action:
 
 def arguments_of(account: Account) -> dict[str, Any]:
     """The arguments that build an equal Account, with the credentials among them."""
-    credentials, given = account._parts.credentials, account._parts.data_center.given
+    credentials, given = account._source.credentials, account._source.data_center.given
     secret = credentials.password.value if isinstance(credentials.password, Secret) else credentials.password
     urls = {"cloud_url": account.cloud_url, "server_url": None if given is None else str(given)}
     if credentials.is_client:
@@ -296,12 +297,12 @@ def arguments_of(account: Account) -> dict[str, Any]:
     else:
         own = {"username": credentials.username, "password": secret, "totp": credentials.totp}
         own["offline_access"] = credentials.offline_access
-    return {**own, **urls, "store": account._parts.shared_tokens.store}
+    return {**own, **urls, "store": account._source.shared_tokens.store}
 
 
 def rebuilding(kind: Any, account: Account, **more: Any) -> Callable[[], Any]:
     """What builds an equal Account, or an adapter of an equal one."""
-    build = kind.for_client if account._parts.credentials.is_client else kind
+    build = kind.for_client if account._source.credentials.is_client else kind
     return partial(build, **arguments_of(account), **more)
 
 
@@ -317,9 +318,9 @@ def seconds_left(account: Account) -> float:
 
 def log_in_anew(account: Account) -> Steps[None]:
     """Get a new token, whatever there is, without waiting for a login under way. For the commands."""
-    return account._parts.log_in(FRESH)
+    return account._source.log_in(FRESH)
 
 
 def discover(account: Account) -> Steps[None]:
     """Find the data center, if it is not known."""
-    return account._parts.discover()
+    return account._source.discover()

@@ -120,7 +120,10 @@ class Login:
 
 
 class TakenOver(Exception):
-    """Another caller has taken over a login: who led it sends nothing more."""
+    """Another caller has taken over a login: who led it sends nothing more.
+
+    Nothing between `control.send` and `SingleFlight.lead` may swallow it.
+    """
 
 
 #: The logins that the running context leads: one, or more where a hook or a callable logs in elsewhere. Child

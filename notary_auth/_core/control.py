@@ -1,4 +1,4 @@
-"""A control request with its retries (rule 10): a busy platform is asked again, after a pause; and how often."""
+"""A control request with its retries (rule 10), and how much a caller does for a login."""
 
 from __future__ import annotations
 

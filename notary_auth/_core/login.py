@@ -62,10 +62,11 @@ class TokenSource(Parts):
             DiscoveryError, LoginError: a response is not the platform's; or a callable failed.
         """
         if effort.gives_way:  # ahead of expiry: one attempt in a while, which is not paced
-            return self._log_in_once(effort)
+            yield from self._log_in_once(effort)
+            return
         if self.shared_tokens.store is None:
             self.failed_attempts.check(self.now())
-        return self.failed_attempts.count(self._log_in_once(effort), self.now)
+        yield from self.failed_attempts.count(self._log_in_once(effort), self.now)
 
     def _log_in_once(self, effort: Effort) -> Steps[None]:
         has_store = self.shared_tokens.store is not None  # its key needs the password, so that is asked for first
@@ -91,8 +92,8 @@ class TokenSource(Parts):
         deadline = self.now() + effort.store_timeout
         pause, longest = STORE_LOCK_PAUSES
         while True:
-            yield from transaction.read()
-            if self._adopt(transaction, password, effort):
+            record = yield from transaction.read()
+            if record is not None and self._adopt(transaction, record, password, effort):
                 return False
             if transaction.may_log_in:  # the lock is ours, and the record was read under it
                 return True
@@ -111,15 +112,15 @@ class TokenSource(Parts):
             yield Sleep(pause * (0.5 + random() / 2))
             pause = min(2 * pause, longest)
 
-    def _adopt(self, transaction: StoreTransaction, password: Secret, effort: Effort) -> bool:
+    def _adopt(
+        self, transaction: StoreTransaction, record: SharedRecord, password: Secret, effort: Effort
+    ) -> bool:
         """Use another process's token in place of a login. Returns whether it is of use.
 
         Raises:
             CredentialsRefused: the password was refused there.
         """
-        record, now = transaction.record, self.now()
-        if record is None:
-            return False
+        now = self.now()
         if record.refusal is not None and self.refusals.accepts_stored:
             can_refresh = self._refresh_token(transaction) is not None
             refusal = Refusal.of(password, record.data_center, record.refusal, now - record.age)

@@ -52,7 +52,7 @@ class Refusal(NamedTuple):
         return self.refused_at + REFUSAL_TTL
 
     def recalled(self, now: float) -> NotaryAuthError:
-        """The error that is raised in place of another refusal."""
+        """The error that is raised in place of sending the password again."""
         return recalled(self.error, now - self.refused_at, self.until - now)
 
 
@@ -77,7 +77,7 @@ class Refusals:
         return None
 
     def check(self, password: Secret, now: float, data_center: Origin | None = None) -> None:
-        """Raise what `find` finds."""
+        """Raise the refusal of this password, if one is remembered."""
         refusal = self.find(password, now, data_center)
         if refusal is not None:
             raise refusal.recalled(now)

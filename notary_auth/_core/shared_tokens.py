@@ -108,6 +108,7 @@ class StoreTransaction:
         self._lock: StoreLock | None = None
         self._pending: tuple[bytes, float] | None = None  # a record to be saved, and its time to live
         self._is_abandoned = False
+        self._is_committing = False
         self._pid = os.getpid()
         self._committing = threading.RLock()  # reentrant: the garbage collector may abandon it anywhere
 
@@ -194,9 +195,9 @@ class StoreTransaction:
         A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
         """
         self._is_abandoned = True
-        if self._is_open and not has_started(
-            threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")
-        ):
+        if not self._is_open or self._is_committing:  # a commit that hangs comes to an end in its own thread
+            return
+        if not has_started(threading.Thread(target=self._ask, args=(self._commit,), name="notary-auth")):
             self._ask(self._commit)
 
     @property
@@ -206,6 +207,7 @@ class StoreTransaction:
 
     def _commit(self, store: TokenStore) -> None:
         with self._committing:
+            self._is_committing = True
             try:
                 if self._pending is not None:
                     store.save(self.seal.name, *self._pending)
@@ -217,6 +219,7 @@ class StoreTransaction:
                 lock, self._lock = self._lock, None
                 if lock is not None:
                     lock.release()
+                self._is_committing = False
 
 
 def _in_time(function: Callable[[], Result]) -> Result:

@@ -58,7 +58,7 @@ class SingleFlight:
         attempt: Attempt,
         is_done: Callable[[], bool],
     ) -> Steps[None]:
-        """Run `attempt` in one caller; the others wait until `is_done()`. One that cannot wait runs it too.
+        """Run `attempt` in one caller; the others wait until `is_done()`. A caller that cannot wait runs it too.
 
         Raises:
             NotaryAuthError: the attempt failed, here or in the leader; or this caller has given up waiting.
@@ -86,8 +86,8 @@ class SingleFlight:
     ) -> Steps[Login | None]:
         """Run `attempt`, unless a login is under way: then return that, to be waited for.
 
-        Those who wait get an error of the attempt if `shares_error`. Where another caller takes this login over,
-        it is returned, and is lost.
+        Those who wait get an error of the attempt if `shares_error`. If another caller has taken over, return this
+        caller's own login, which is lost.
         """
         current = self.current
         if current is not None:  # for all of a crowd but one, without making a Login for each

@@ -27,7 +27,8 @@ _REFUSED_AS = {False: frozenset({"access_denied", "invalid_grant"}), True: froze
 _HIDDEN = "***"  # in place of a secret
 RETRIED = frozenset({429, 502, 503, 504})  # statuses of a platform that is busy: it may answer otherwise later
 _SHOWN = 200  # characters of what the platform says that are worth showing
-_JSON_ESCAPES = re.compile(r'(?:\\u[0-9a-f]{4})+|\\["\\/bfnrt]', re.IGNORECASE)  # surrogates count together
+_SEARCHED = 32 * 1024  # characters of it that are searched for secrets
+_JSON_ESCAPES = re.compile(r'(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]')  # of a character, or of its two surrogates
 
 
 def read_object(response: ControlResponse) -> tuple[Document | None, str]:
@@ -120,14 +121,24 @@ def _is_html(response: ControlResponse) -> bool:
 def _shown(text: str, secrets: Iterable[Secret]) -> str:
     """What the platform said, without any secret of ours, on one line and of a sane length.
 
-    Nothing of it is shown where a secret stands in it with characters escaped, as in a URL, a form, HTML or JSON.
+    Nothing of it is shown where a secret may stand in it with characters escaped: as in a URL, HTML or JSON.
     """
+    searched = shown = text[:_SEARCHED]
     for secret in secrets:
-        text = text.replace(secret.value, _HIDDEN)
-        if any(secret.value in unescape(text) for unescape in (unquote, unquote_plus, _html_text, _json_text)):
+        shown = shown.replace(secret.value, _HIDDEN)
+        if _is_escaped_in(secret, shown):
             return _HIDDEN
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    if len(text) > _SEARCHED and shown != searched:  # half a secret may stand at its end
+        return _HIDDEN
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+
+
+def _is_escaped_in(secret: Secret, text: str) -> bool:
+    try:
+        return any(secret.value in unescape(text) for unescape in (unquote, unquote_plus, _html_text, _json_text))
+    except ValueError:  # a reference of thousands of digits, which Python does not read
+        return True
 
 
 def _html_text(text: str) -> str:

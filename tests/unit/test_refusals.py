@@ -35,7 +35,7 @@ from tests.core import (
     remembered_refusals,
     reply,
 )
-from tests.grants import asked
+from tests.grants import asked, is_clients
 from tests.paths import LOGIN, LOOKUP
 
 pytestmark = pytest.mark.both_grants
@@ -417,3 +417,12 @@ def test_rule_9_a_refusal_that_becomes_final_later_is_told_from_memory() -> None
     assert fail(account, found()).age == pytest.approx(10, abs=0.1)
     clock_of(account).advance(10)
     assert fail(account).age == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "said", ["the user ACME\\Robert is locked", "&#" + "9" * 5000 + ";", "\\" * 1000], ids=range(3)
+)
+def test_rule_9_a_refusal_is_remembered_whatever_the_platform_says(said: str) -> None:
+    account = new_account()
+    for results in ((found(), refused("access_denied" if not is_clients() else "invalid_client", said, 400)), ()):
+        assert isinstance(begin(account).go_on(*results).error, CredentialsRefused)

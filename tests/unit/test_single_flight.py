@@ -404,3 +404,11 @@ def test_rule_8_a_login_that_ended_in_another_context_is_not_kept_by_the_next(
     second = begin(account, context=context)
     assert isinstance(second.step, SendControl)
     assert len(logins_led_in(context)) == 1
+
+
+def test_an_awaited_step_needs_an_event_loop() -> None:
+    login = Login(current_caller())
+    coroutine = aperform(WaitForLogin(login, 30))
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        coroutine.send(None)
+    assert places_that_wait(login) == 0

@@ -826,6 +826,26 @@ def test_rule_18_nothing_of_the_store_shows_a_secret(processes: Processes) -> No
     assert PASSWORD not in shown
 
 
+def test_rule_c_what_was_read_before_the_store_failed_is_not_used(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = processes.account()
+    complete(account, found(), granted())
+    processes.clock.advance(7200 - 100)  # a refresh is due
+    conversation = begin(account)
+    while not processes.store.is_locked:  # after that, the record is read again
+        assert isinstance(conversation.step, Call)
+        conversation.send(conversation.step.function())
+    account.forget()
+
+    def fail(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(processes.store, "load", fail)
+    conversation.go_on(found(), granted("token-2"))
+    assert conversation.authorizations == ["Bearer token-2"]
+
+
 def test_a_turn_that_is_abandoned_under_a_loop_ends_in_a_thread(processes: Processes) -> None:
     import asyncio
 
