@@ -37,7 +37,7 @@ FIELDS = st.fixed_dictionaries(
         "expires_on": JSON,
         "expires_in": JSON,
         "error": JSON | st.sampled_from(["access_denied", "invalid_totp", "invalid_request"]),
-        "error_description": JSON,
+        "error_description": JSON | st.from_regex(r"(\\.|\\u....|&#?\w+;?|%..|[a-z ]){1,20}", fullmatch=True),
     },
 )
 HEADERS = st.fixed_dictionaries(
