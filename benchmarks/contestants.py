@@ -46,7 +46,7 @@ HEADER_IN_FLOWS = "hard-coded header, two flows"
 
 Get = Callable[[str], Awaitable[int]]  # a request's URL to the status of its answer
 Sign = Callable[[], object]
-Opened = tuple["Package", Callable[[], Get]]  # and what gives a caller its client
+Opened = tuple["Package", Callable[[], Get]]  # the package, and what gives a caller its client
 
 
 class Package(NamedTuple):

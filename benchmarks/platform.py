@@ -48,7 +48,7 @@ class Platform:
         urls: tuple[str, str, str | None] = self._served.urls()
         self.url, self.home, ca_file = urls
         self.files = self.url + FILES  # what all requests are for, where users write it
-        self.home_files, self.token_url = self.home + FILES, self.home + LOGIN  # for whom has to be told
+        self.home_files, self.token_url = self.home + FILES, self.home + LOGIN  # for those that have to be told
         variables = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), ca_file) if ca_file else {}
         self._trust = mock.patch.dict(os.environ, variables)
         self._trust.start()
