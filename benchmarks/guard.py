@@ -31,7 +31,7 @@ SIGNATURE = {
     "aiohttp: notary-auth, cloud's URL": (7.7, 10.5),
 }
 
-MODULES = 35  # that an adapter imports at most, itself among them: each rule has one of its own
+MODULES = 36  # that an adapter imports at most, itself among them: each rule has one of its own
 LAZY = {"asyncio", "trio", "redis", "cryptography", "filelock", "dataclasses", "inspect", "notary_auth._core.seal"}
 
 

@@ -86,7 +86,7 @@ def test_an_upload_with_a_progress_bar_says_why_it_is_not_sent_again(
     notary.revoke_tokens()
     answer, _ = upload(files, auth)
     assert answer.status_code == 401
-    assert "the body cannot be sent again; the next request of 'JohnSmith' logs in" in caplog.text
+    assert "the body cannot be sent again; the next request of 'JohnSmith' has a new token" in caplog.text
     answer, _ = upload(files, auth)
     assert answer.status_code == 201
 
