@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from notary_auth._core.account import CLOUD_URL
-from notary_auth._wire import protocol
+from notary_auth._wire import TOKEN_PATH, protocol
 from notary_auth._wire.origin import Origin
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def login_replies(
     token = {"access_token": access_token, "token_type": "bearer", "expires_in": 7200}
     return [
         {"method": "GET", "url": lookup.url, "json": {"login": username, "id": 0, "server_url": server_url}},
-        {"method": "POST", "url": f"{Origin.of_base_url(server_url)}{protocol.TOKEN_PATH}", "json": token},
+        {"method": "POST", "url": f"{Origin.of_base_url(server_url)}{TOKEN_PATH}", "json": token},
     ]
 
 

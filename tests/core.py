@@ -55,10 +55,11 @@ from notary_auth._core import token as token_module
 from notary_auth._core import token_cache as cache_module
 from notary_auth._core.account import MAX_REPLAYS, arguments_of, has_tokens
 from notary_auth._core.caller import Caller, Login, current_caller, led_logins
-from notary_auth._core.control import AHEAD, FULL, MAX_ATTEMPTS, STORE_LOCK_TIMEOUT, Effort
-from notary_auth._core.credentials import check_credentials
+from notary_auth._core.credentials import check_credentials, flaw_of_text
 from notary_auth._core.data_center import MAX_WARNED_ORIGINS, DataCenter
-from notary_auth._core.login import TokenSource
+from notary_auth._core.effort import AHEAD, FULL, MAX_ATTEMPTS, STORE_LOCK_TIMEOUT, Effort
+from notary_auth._core.login import log_in
+from notary_auth._core.parts import Parts
 from notary_auth._core.record import MACHINES_SLACK, REFRESH_TOKEN_TTL, TOKEN_TTL, SharedRecord
 from notary_auth._core.refusals import (
     FIRST_PAUSE,
@@ -103,7 +104,6 @@ from notary_auth._wire.protocol import (
     MAX_TOKEN,
     RETRY_AFTER_LIMIT,
     TokenEndpoint,
-    flaw_of_text,
     pause_before,
     read_lookup,
 )
@@ -415,18 +415,17 @@ def token_good_for(lifetime: float, now: float, value: str = "token-1") -> Token
     return Token.issued(Bearer(value), Origin.of_base_url(HOME), now, lifetime)
 
 
-def new_login(seconds: Callable[[], float], store: Any = None, **arguments: Any) -> TokenSource:
-    """What gets tokens for an account, and the parts that it works with, without an account."""
+def new_login(seconds: Callable[[], float], store: Any = None, **arguments: Any) -> Parts:
+    """The parts that a login works with, without an account."""
     defaults = {"username": "JohnSmith", "password": PASSWORD, "totp": None, "offline_access": False}
     credentials = check_credentials(**{**defaults, **arguments})
-    source = TokenSource.of(credentials, Origin.of_base_url(CLOUD), None, store)
-    return with_clock(source, seconds)
+    parts = Parts(credentials, Origin.of_base_url(CLOUD), None, store)
+    set_clock_of(parts, seconds)
+    return parts
 
 
-def with_clock(source: TokenSource, seconds: Callable[[], float]) -> TokenSource:
-    """The same on another clock."""
-    source.cache._now = source.single_flight._now = seconds
-    return source._replace(now=seconds)
+def set_clock_of(parts: Parts, seconds: Callable[[], float]) -> None:
+    parts.now = parts.cache._now = parts.single_flight._now = seconds
 
 
 def finish(steps: Steps[Any], *results: Any) -> tuple[list[ControlRequest], Any]:
@@ -466,7 +465,7 @@ def now(account: Account) -> float:
 
 def set_clock(account: Account, seconds: Callable[[], float]) -> None:
     account._now = seconds
-    account._source = with_clock(account._source, seconds)
+    set_clock_of(account._parts, seconds)
 
 
 def advance(account: Account, seconds: float) -> None:
@@ -511,12 +510,12 @@ def is_logged_in(account: Account) -> bool:
 
 
 def lookup_is_due(account: Account) -> bool:
-    return account._source.data_center.is_lookup_due
+    return account._parts.data_center.is_lookup_due
 
 
 def current_login(account: Account) -> Login | None:
     """The login that is under way, whoever leads it."""
-    return account._source.single_flight._latest
+    return account._parts.single_flight._latest
 
 
 def places_that_wait(login: Login) -> int:
@@ -555,42 +554,42 @@ def logins_led_in(context: Context) -> tuple[Login, ...]:
 def remembered_refusals(account: Account) -> list[RememberedRefusal]:
     return [
         RememberedRefusal(each.salt, each.digest, each.until, each.error)
-        for each in account._source.refusals._by_data_center.values()
+        for each in account._parts.refusals._by_data_center.values()
     ]
 
 
 def lock_of(account: Account) -> AbstractContextManager[bool]:
     """The lock of the account's state."""
-    return account._source.lock()
+    return account._parts.lock()
 
 
 def is_lock_held(account: Account) -> bool:
     """Whether this very thread holds the lock of the account's state."""
-    lock: Any = account._source.lock()
+    lock: Any = account._parts.lock()
     return bool(lock._is_owned())
 
 
 def forbid_lock(account: Account) -> None:
     """Let everybody fail who reaches for the lock of the account's state."""
-    account._source = account._source._replace(lock=None)
+    account._parts.lock = None  # type: ignore[assignment]
 
 
 def parts_of(account: Account) -> str:
     """The reprs of an account and of what it consists of."""
     token = account._cache.current
-    return repr([account, account._source.credentials, account._source.single_flight, token, token.signature])
+    return repr([account, account._parts.credentials, account._parts.single_flight, token, token.signature])
 
 
 def inside_of(account: Account) -> str:
     """What a debugger shows of an account: all attributes. A password that is no callable is one of them."""
     return parts_of(account) + repr(
-        [vars(account), vars(account._cache), vars(account._source.refusals), account._source.credentials]
+        [vars(account), vars(account._cache), vars(account._parts.refusals), account._parts.credentials]
     )
 
 
 def record_in_store(account: Account) -> str:
     """What a debugger shows of the record that the account's store holds, while a login is busy with it."""
-    transaction = account._source.shared_tokens.begin_again()
+    transaction = account._parts.shared_tokens.begin_again()
     steps = transaction.read()
     step = next(steps)
     assert isinstance(step, Call)

@@ -102,7 +102,7 @@ def test_no_test_reaches_inside_of_the_library(path: Path) -> None:
         "logged_in().reauthorize",
         "elsewhere.reauthorize(None)",
         "account.now = clock",
-        "complete(new_account())._source",
+        "complete(new_account())._parts",
         "from notary_auth._wire.protocol import Body",
         "from notary_auth import (\n    Account,\n    _core,\n)",
         "from notary_auth.stores import _MemoryLock",
@@ -114,7 +114,7 @@ def test_no_test_reaches_inside_of_the_library(path: Path) -> None:
         'setattr(auth, "_session", None)',
         'vars(account)["_single_flight"]',
         "notary.faults._next",
-        'program = """\nprint(account._source)\n"""',
+        'program = """\nprint(account._parts)\n"""',
     ],
 )
 def test_a_reach_inside_is_found(source: str) -> None:

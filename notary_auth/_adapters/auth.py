@@ -7,15 +7,17 @@ client's way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from notary_auth._core.account import CLOUD_URL, Account, rebuilding
 from notary_auth._core.steps import Steps
-from notary_auth._core.token_store import TokenStore
 from notary_auth._secrets import hides_arguments
 from notary_auth.errors import NotaryAuthError
 
 from .drivers import Errors, arun, run_to_end
+
+if TYPE_CHECKING:
+    from notary_auth._core.token_store import TokenStore
 
 Self = TypeVar("Self", bound="Adapter")
 Result = TypeVar("Result")

@@ -14,8 +14,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from notary_auth._core.account import Account
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Steps
-from notary_auth._wire.messages import ControlRequest, ControlResponse
-from notary_auth._wire.protocol import MAYBE_REFUSED
+from notary_auth._wire.messages import MAYBE_REFUSED, ControlRequest, ControlResponse
 from notary_auth.errors import LoginError, NotaryAuthError
 
 from .auth import Adapter, refuse_request

@@ -15,17 +15,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count, takewhile
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from notary_auth._core.account import CLOUD_URL, Account, has_tokens, rebuilding
 from notary_auth._core.steps import Drain, Received, SendControl, Signature, Step, Steps
-from notary_auth._core.token_store import TokenStore
 from notary_auth._secrets import hides_arguments
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 
 from .auth import Adapter, refuse_request
 from .drivers import awaited, perform, run_to_end
 from .session_control import explained, send_control
+
+if TYPE_CHECKING:
+    from notary_auth._core.token_store import TokenStore
 
 Self = TypeVar("Self", bound="SessionAuth")
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from notary_auth import errors
 from notary_auth._adapters.drivers import run_to_end
 from notary_auth._adapters.session_control import TIMEOUT
 from notary_auth._core.account import arguments_of, discover, seconds_left
-from notary_auth._wire.protocol import API_PATH, LOOKUP_PATH
+from notary_auth._wire import API_PATH, LOOKUP_PATH
 from notary_auth.requests import NotaryAuth
 
 from .account import Unusable, auth_of, complain, ending_of, log_in, sentence, status_of

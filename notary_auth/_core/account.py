@@ -5,7 +5,7 @@ A request's whole way, as an adapter takes it:
 1. `cached_signature`: if the URL is the account's and there is a fresh token, here is the signature. No steps, no
    lock.
 2. `sign`: else the URL decides. One that is neither the cloud's nor a data center's of this account is sent
-   unsigned. If the data center is not known yet, discovery tells (`data_center`); a request to another host is no
+   unsigned. If the data center is not known yet, discovery tells (`login`); a request to another host is no
    reason to log in. For the account's own, there has to be a good token (`token_cache`): one caller gets it
    (`login`), all others wait (`single_flight`). A request that is addressed to the cloud goes to the data center.
 3. `reauthorize`: after a 401, and after each replay. The table in `unauthorized` tells whether the token is
@@ -21,21 +21,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from notary_auth._secrets import Secret, hides_arguments
-from notary_auth._wire import protocol
+from notary_auth._wire import API_PATH
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import NotaryAuthError
 
-from .control import FRESH
 from .credentials import Credentials, check_client_credentials, check_credentials, check_store, check_url
-from .login import TokenSource
+from .effort import FRESH, Effort
 from .steps import UNSIGNED, Drain, Received, Signature, Steps
 from .token import NO_TOKEN
-from .token_cache import TokenCache
-from .token_store import TokenStore
 from .unauthorized import PASS_ON, PROBATION, REPLACE, Action, Event
+
+if TYPE_CHECKING:
+    from .parts import Parts
+    from .token_cache import TokenCache
+    from .token_store import TokenStore
 
 CLOUD_URL = "https://cloud.acronis.com"
 
@@ -72,7 +74,7 @@ class Account:
         InsecureUrl: one of these is plain http to another machine.
     """
 
-    _source: TokenSource
+    _parts: Parts
     # For the warm path, which looks them up for each request:
     _cache: TokenCache
     _now: Callable[[], float]
@@ -127,34 +129,34 @@ class Account:
     @property
     def username(self) -> str:
         """The account's login name."""
-        return self._source.credentials.username
+        return self._parts.credentials.username
 
     @property
     def cloud_url(self) -> str:
         """The cloud's URL."""
-        return str(self._source.data_center.cloud)
+        return str(self._parts.data_center.cloud)
 
     @property
     def server_url(self) -> str | None:
         """The URL of the data center that holds the account, or None until it is known."""
-        data_center = self._source.data_center.current
+        data_center = self._parts.data_center.current
         return None if data_center is None else str(data_center)
 
     @property
     def base_url(self) -> str | None:
         """The URL below which the Notary API lies at the account's data center, or None until it is known."""
         server_url = self.server_url
-        return None if server_url is None else server_url + protocol.API_PATH
+        return None if server_url is None else server_url + API_PATH
 
     def forget(self) -> None:
         """Drop what was learned: token, data center, refusals. The next request starts from the beginning."""
-        self._source.forget()
+        self._parts.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilding(type(self), self), ()
 
     def __repr__(self) -> str:
-        given = self._source.data_center.given
+        given = self._parts.data_center.given
         server_url = "" if given is None else f", server_url={str(given)!r}"
         return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r}{server_url})"
 
@@ -170,7 +172,7 @@ class Account:
         if self._now() < token.refresh_at:
             if url.startswith(token.prefix):
                 return token.signature
-            if url.startswith(self._cloud_prefix) and not url.startswith(self._source.data_center.lookup_url):
+            if url.startswith(self._cloud_prefix) and not url.startswith(self._parts.data_center.lookup_url):
                 readdressed = token.prefix + url[len(self._cloud_prefix) :]
                 return Signature(token.authorization, readdressed, token.signature.host)
         return None
@@ -188,12 +190,12 @@ class Account:
             DiscoveryError, LoginError: there is no token to be had.
         """
         origin = Origin.of(url)
-        if origin is not None and not self._source.data_center.owns(origin):
-            yield from self._source.discover()
-        if not self._source.data_center.is_signed(url):
-            self._source.data_center.warn_once(origin)
+        if origin is not None and not self._parts.data_center.owns(origin):
+            yield from discover(self)
+        if not self._parts.data_center.is_signed(url):
+            self._parts.data_center.warn_once(origin)
             return UNSIGNED
-        token = yield from self._cache.get(self._source.log_in)
+        token = yield from self._cache.get(partial(_log_in, self._parts))
         if token.data_center is None or token.data_center == origin:  # None has only NO_TOKEN
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
@@ -209,13 +211,13 @@ class Account:
         """
         if received.status != 401:
             if received.status < 500:  # a gateway's error says nothing about the token
-                with self._source.lock():
+                with self._parts.lock():
                     if self._cache.holds(received.authorization):
-                        self._source.policy.on(Event.WORKED, self._now())
+                        self._parts.policy.on(Event.WORKED, self._now())
             return None
         # Another host must not choose a path that is signed: nothing is that its redirect has led to (rule 5).
-        passed_own_only = all(self._source.data_center.owns(Origin.of(url)) for url in received.passed)
-        if not passed_own_only or not self._source.data_center.is_signed(received.url):
+        passed_own_only = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
+        if not passed_own_only or not self._parts.data_center.is_signed(received.url):
             return None
         if _on_unauthorized(self, received) is PASS_ON:
             return None
@@ -224,7 +226,7 @@ class Account:
                 "a 401 is returned, because the body cannot be sent again; the next request of %r has a new token",
                 self.username,
             )
-            yield from self._source.shared_tokens.withdraw(received.authorization)
+            yield from self._parts.shared_tokens.withdraw(received.authorization)
             return None
         if received.replays == MAX_REPLAYS:  # no token works: a proxy rewrites the header, perhaps
             return None
@@ -239,10 +241,10 @@ class Account:
         """
         from .logout import log_out  # only where it is asked for
 
-        single_flight = self._source.single_flight
+        single_flight = self._parts.single_flight
         while True:
             login = yield from single_flight.lead(
-                lambda _: log_out(self._source), lambda: False, shares_error=False
+                lambda _: log_out(self._parts), lambda: False, shares_error=False
             )
             if login is None:
                 return
@@ -251,29 +253,31 @@ class Account:
             except NotaryAuthError:  # after a minute, when `wait` takes that leader for lost
                 continue
             if not can_wait:
-                yield from log_out(self._source)
+                yield from log_out(self._parts)
                 return
 
 
 def _set_up(
     account: Account, credentials: Credentials, cloud_url: str, server_url: str | None, store: TokenStore | None
 ) -> None:
+    from .parts import Parts  # only where there is an account
+
     given = None if server_url is None else check_url("server_url", server_url)
-    source = TokenSource.of(credentials, check_url("cloud_url", cloud_url), given, check_store(store))
-    account._source, account._cache, account._now = source, source.cache, source.now
-    account._cloud_prefix = f"{source.data_center.cloud}/"
+    parts = Parts(credentials, check_url("cloud_url", cloud_url), given, check_store(store))
+    account._parts, account._cache, account._now = parts, parts.cache, parts.now
+    account._cloud_prefix = f"{parts.data_center.cloud}/"
 
 
 def _on_unauthorized(account: Account, received: Received) -> Action:
     """Take note of a 401 from the account's data center. Returns what to do."""
-    with account._source.lock():
+    with account._parts.lock():
         token, now = account._cache.current, account._now()
         is_rejected = account._cache.holds(received.authorization) and now < token.expires_at
-        before = account._source.policy.state
-        action = account._source.policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
+        before = account._parts.policy.state
+        action = account._parts.policy.on(Event.REJECTED if is_rejected else Event.OUTDATED, now)
         if action is REPLACE:
             account._cache.reject()
-            account._source.data_center.is_lookup_due = True  # the account may have moved
+            account._parts.data_center.is_lookup_due = True  # the account may have moved
     if action is REPLACE:
         log.debug("a token of %r was rejected", account.username)
     elif action is PASS_ON and before is PROBATION:
@@ -289,7 +293,7 @@ def _on_unauthorized(account: Account, received: Received) -> Action:
 
 def arguments_of(account: Account) -> dict[str, Any]:
     """The arguments that build an equal Account, with the credentials among them."""
-    credentials, given = account._source.credentials, account._source.data_center.given
+    credentials, given = account._parts.credentials, account._parts.data_center.given
     secret = credentials.password.value if isinstance(credentials.password, Secret) else credentials.password
     urls = {"cloud_url": account.cloud_url, "server_url": None if given is None else str(given)}
     if credentials.is_client:
@@ -297,12 +301,12 @@ def arguments_of(account: Account) -> dict[str, Any]:
     else:
         own = {"username": credentials.username, "password": secret, "totp": credentials.totp}
         own["offline_access"] = credentials.offline_access
-    return {**own, **urls, "store": account._source.shared_tokens.store}
+    return {**own, **urls, "store": account._parts.shared_tokens.store}
 
 
 def rebuilding(kind: Any, account: Account, **more: Any) -> Callable[[], Any]:
     """What builds an equal Account, or an adapter of an equal one."""
-    build = kind.for_client if account._source.credentials.is_client else kind
+    build = kind.for_client if account._parts.credentials.is_client else kind
     return partial(build, **arguments_of(account), **more)
 
 
@@ -318,9 +322,17 @@ def seconds_left(account: Account) -> float:
 
 def log_in_anew(account: Account) -> Steps[None]:
     """Get a new token, whatever there is, without waiting for a login under way. For the commands."""
-    return account._source.log_in(FRESH)
+    return _log_in(account._parts, FRESH)
 
 
 def discover(account: Account) -> Steps[None]:
     """Find the data center, if it is not known."""
-    return account._source.discover()
+    from .login import discover  # only where it is asked for
+
+    return discover(account._parts)
+
+
+def _log_in(parts: Parts, effort: Effort) -> Steps[None]:
+    from .login import log_in  # only where there is a login
+
+    return log_in(parts, effort)

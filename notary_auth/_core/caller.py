@@ -1,7 +1,5 @@
 """Who asks: a thread and, under an event loop, the loop; the logins they lead; and what runs on their behalf."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,18 +1,17 @@
 """What an account was built with: checked there, asked for at each login, and never kept elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from notary_auth._secrets import Secret
 from notary_auth._wire.origin import Origin
-from notary_auth._wire.protocol import flaw_of_text
 from notary_auth.errors import InsecureUrl, LoginError
 
 from .steps import Call, Steps
-from .token_store import TokenStore
+
+if TYPE_CHECKING:
+    from .token_store import TokenStore
 
 CO_COROUTINE = 0x80  # inspect's, of a code object
 
@@ -60,6 +59,19 @@ def _outcome(source: Callable[[], str]) -> Secret | Exception:
         return Secret(source())
     except Exception as error:  # noqa: BLE001  whatever a vault raises: `_ask` raises a LoginError from it
         return error
+
+
+def flaw_of_text(value: object) -> str | None:
+    """Why `value` cannot be sent as UTF-8 text, or None. Says nothing of what is in it."""
+    if not isinstance(value, str):
+        return f"must be a string, not {type(value).__name__}"
+    if not value:
+        return "is empty"
+    if "\0" in value:
+        return "contains a NUL character"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "contains a lone surrogate, which UTF-8 cannot encode"
+    return None
 
 
 def check_credentials(
@@ -135,7 +147,7 @@ def check_url(name: str, url: object) -> Origin:
     return origin
 
 
-def check_store(store: TokenStore | None) -> TokenStore | None:
+def check_store(store: "TokenStore | None") -> "TokenStore | None":
     """The token store.
 
     Raises:

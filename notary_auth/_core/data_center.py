@@ -1,19 +1,14 @@
-"""Which origins are the account's, and discovery: the request that finds the data center."""
+"""Which origins are the account's, and what discovery has found."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from notary_auth._wire import protocol
-from notary_auth._wire.messages import ControlResponse
+from notary_auth._wire import LOOKUP_PATH, TOKEN_PATH
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import DiscoveryError, LoginError, NotaryAuthError
 
-from . import control
-from .control import FULL, Effort
 from .state_lock import StateLock
-from .steps import Steps
 
 MAX_WARNED_ORIGINS = 1000  # remembered, so that a crawler's memory does not grow without end
 
@@ -33,7 +28,7 @@ class DataCenter:
     def __init__(self, cloud: Origin, username: str, lock: StateLock, given: Origin | None = None) -> None:
         self.cloud = cloud
         self.given = given
-        self.lookup_url = f"{cloud}{protocol.LOOKUP_PATH}"
+        self.lookup_url = f"{cloud}{LOOKUP_PATH}"
         self._username = username
         self._lock = lock
         # Those the account has left stay, also when all is forgotten: requests to them may be under way.
@@ -63,38 +58,25 @@ class DataCenter:
         self.is_lookup_due = False
         self._own_origins |= {origin}
 
-    def discover(self, now: Callable[[], float], effort: Effort = FULL) -> Steps[Origin]:
-        """Find the data center that holds the account.
-
-        Args:
-            now: the account's clock, in seconds.
-
-        Raises:
-            DiscoveryError: the response does not tell.
-        """
-        if self.given is not None:
-            return self.given
-        request = protocol.lookup_request(self.cloud, self._username)
-        response, sent_at = yield from control.send(request, effort, now)
-        found = protocol.read_lookup(response, self.cloud, self._username)
+    def found(self, origin: Origin, date: float | None, sent_at: float) -> None:
+        """Take note of what discovery has found; its response had this date, by the cloud's clock."""
         with self._lock():
             before = self.current
-            self.confirm(found)
-            date = protocol.date_of(response)
+            self.confirm(origin)
             self._clock_offset = None if date is None else date - sent_at
-        if found != before:  # never log under the lock: a handler may come back to this account
-            log.info("the data center of %r is %s", self._username, found)
-        return found
+        if origin != before:  # never log under the lock: a handler may come back to this account
+            log.info("the data center of %r is %s", self._username, origin)
 
-    def is_from_cache(self, response: ControlResponse, sent_at: float) -> bool:
+    def is_from_cache(self, date: float | None, sent_at: float) -> bool:
         """Whether a cache must have answered the latest discovery: else the platform's clock has jumped since.
 
         A cache that minds ``Cache-Control: no-store`` does not answer it.
 
         Args:
-            response: to the login after it, whose request was sent at `sent_at`, in seconds by the account's.
+            date: of the response to the login after it, in seconds by the platform's clock, if it says so.
+            sent_at: when the login was sent, in seconds by the account's clock.
         """
-        date, offset = protocol.date_of(response), self._clock_offset
+        offset = self._clock_offset
         return date is not None and offset is not None and date - sent_at - offset > MAX_LOOKUP_AGE
 
     def to_error(self, reason: str) -> NotaryAuthError:
@@ -105,7 +87,7 @@ class DataCenter:
             )
         return LoginError(
             f"the login of {self._username!r} at {self.current} failed: {reason}",
-            url=f"{self.current}{protocol.TOKEN_PATH}",
+            url=f"{self.current}{TOKEN_PATH}",
         )
 
     def warn_once(self, origin: Origin | None) -> None:

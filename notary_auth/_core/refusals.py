@@ -3,8 +3,6 @@
 Times are in seconds of the account's clock.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -40,7 +38,7 @@ class Refusal(NamedTuple):
     is_final: bool = False
 
     @classmethod
-    def of(cls, password: Secret, data_center: Origin, error: LoginError, refused_at: float) -> Refusal:
+    def of(cls, password: Secret, data_center: Origin, error: LoginError, refused_at: float) -> "Refusal":
         salt = os.urandom(16)
         return cls(data_center, salt, digest(password, salt), error, refused_at)
 

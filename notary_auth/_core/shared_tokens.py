@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from notary_auth._secrets import Secret, digest
 
 from .caller import has_started
-from .record import SharedRecord, read_record
 from .steps import Call, Steps
-from .token_store import StoreLock, TokenStore
 
 if TYPE_CHECKING:
+    from .record import SharedRecord
     from .seal import Seal
+    from .token_store import StoreLock, TokenStore
 
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 STORE_TIMEOUT = 4.0  # seconds for a call to a store, whatever its client's own time-outs and retries
@@ -34,7 +34,7 @@ MAX_SEALS = 32  # that a process keeps, so that one of many accounts does not gr
 
 Result = TypeVar("Result")
 
-_URL = re.compile(r"://|@")  # of which a part may be a password
+_URL = r"://|@"  # of which a part may be a password
 _SEALS_SALT = os.urandom(16)
 _seals: dict[bytes, Seal] = {}  # by the salted digest of what they are made from, the latest at the end
 
@@ -142,6 +142,7 @@ class StoreTransaction:
         return record
 
     def _read(self, store: TokenStore) -> SharedRecord | None:
+        from .record import read_record  # only where there is a store
         from .seal import RecordError
 
         was_corrupt, self.is_corrupt = self.is_corrupt, False
@@ -256,7 +257,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{reason}, {error.strerror}{where}"
-    if type(error).__module__.partition(".")[0] == "redis" and not _URL.search(text := str(error)):
+    if type(error).__module__.partition(".")[0] == "redis" and not re.search(_URL, text := str(error)):
         reason += f", {text[:200]}"
     if error.__cause__ is not None:
         reason += f" ({type(error.__cause__).__name__})"

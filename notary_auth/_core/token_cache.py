@@ -9,7 +9,7 @@ from notary_auth._secrets import Secret
 from notary_auth.errors import NotaryAuthError
 
 from .caller import Login
-from .control import AHEAD, FULL, WITHOUT_WAITING, Effort
+from .effort import AHEAD, FULL, WITHOUT_WAITING, Effort
 from .single_flight import SingleFlight
 from .state_lock import StateLock
 from .steps import Steps

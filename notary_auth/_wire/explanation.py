@@ -28,7 +28,7 @@ _HIDDEN = "***"  # in place of a secret
 RETRIED = frozenset({429, 502, 503, 504})  # statuses of a platform that is busy: it may answer otherwise later
 _SHOWN = 200  # characters of what the platform says that are worth showing
 _SEARCHED = 32 * 1024  # characters of it that are searched for secrets
-_JSON_ESCAPES = re.compile(r'(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]')  # of a character, or of its two surrogates
+_JSON_ESCAPES = r'(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]'  # of a character, or of its two surrogates
 
 
 def read_object(response: ControlResponse) -> tuple[Document | None, str]:
@@ -148,4 +148,4 @@ def _html_text(text: str) -> str:
 
 
 def _json_text(text: str) -> str:
-    return _JSON_ESCAPES.sub(lambda escapes: str(json.loads(f'"{escapes[0]}"')), text)
+    return re.sub(_JSON_ESCAPES, lambda escapes: str(json.loads(f'"{escapes[0]}"')), text)

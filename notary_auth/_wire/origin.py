@@ -14,22 +14,20 @@ MAX_BASE_URL = 300  # characters; a host name has 253 at most
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 # ASCII matters: without it, IGNORECASE lets U+017F pass for an s and U+212A for a k.
-_ORIGIN = re.compile(
-    r"""
+_FLAGS = re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL
+_ORIGIN = r"""
     (?P<scheme>https?)://
     (?P<userinfo>[a-z0-9._~!$&'()*+,;=:%-]*@)?
     (?P<host>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|\[[0-9a-f:.]+\])
     (?::(?P<port>[0-9]{0,5}))?
     (?P<rest>[/?\#].*)?
-    """,
-    re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
-)
+    """
 
 _REST = re.compile(r"[/?#]")
 
 # What a host of this form is, is an IPv4 address to some parsers (0x7f.1) and a name to others (WHATWG URL, "ends
 # in a number").
-_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+_ENDS_IN_NUMBER = r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)"
 
 
 class Origin(NamedTuple):
@@ -42,7 +40,7 @@ class Origin(NamedTuple):
     @classmethod
     def of(cls, url: str) -> "Origin | None":
         """The origin of a prepared URL, or None where it is not beyond doubt."""
-        match = _ORIGIN.fullmatch(url)
+        match = re.fullmatch(_ORIGIN, url, _FLAGS)
         return None if match is None else cls._normalized(match["scheme"], match["host"], match["port"])
 
     @classmethod
@@ -54,7 +52,7 @@ class Origin(NamedTuple):
         """
         if len(url) > MAX_BASE_URL:  # before anything is decoded, which takes the square of a name's length
             raise ValueError(f"is longer than {MAX_BASE_URL} characters")
-        match = _ORIGIN.fullmatch(_idna_encoded(url))
+        match = re.fullmatch(_ORIGIN, _idna_encoded(url), _FLAGS)
         if match is None:
             raise ValueError("must be an https URL of a host, such as https://cloud.acronis.com")
         if match["userinfo"] is not None:
@@ -76,7 +74,7 @@ class Origin(NamedTuple):
             host = address.compressed
         else:
             host = host.lower().removesuffix(".")
-            if _ENDS_IN_NUMBER.fullmatch(host) and _address(host) is None:
+            if re.fullmatch(_ENDS_IN_NUMBER, host) and _address(host) is None:
                 return None
         number = int(port) if port else _DEFAULT_PORTS[scheme]
         if not 0 < number < 65536:

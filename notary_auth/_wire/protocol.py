@@ -4,8 +4,6 @@ Responses are read with suspicion: a gateway or an attacker may have answered. W
 `DiscoveryError` or a `LoginError` that says what was wrong (`explanation` makes safe to show what was said).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from datetime import timezone
@@ -18,16 +16,11 @@ from notary_auth._secrets import Basic, Bearer, Document, Secret, SecretBytes
 from notary_auth._version import __version__
 from notary_auth.errors import DiscoveryError, LoginError, LogoutError
 
+from . import LOOKUP_PATH, REVOKE_PATH, TOKEN_PATH
 from .explanation import WRONG_PLACE, described, explanation, meaning_of_refusal, read_object, what_was_said
 from .messages import ControlRequest, ControlResponse
 from .origin import Origin
 
-LOOKUP_PATH = "/api/1/accounts"
-TOKEN_PATH = "/api/2/idp/token"
-REVOKE_PATH = "/api/2/idp/revoke_token"
-API_PATH = "/api/notary/v2"
-
-MAYBE_REFUSED = frozenset({400, 401, 403})  # statuses of a refusal, or of what looks like one
 RETRY_AFTER_LIMIT = 60.0  # seconds
 
 _HEADERS = {
@@ -38,19 +31,6 @@ _HEADERS = {
 }
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 MAX_TOKEN = 16 * 1024  # characters
-
-
-def flaw_of_text(value: object) -> str | None:
-    """Why `value` cannot be sent as UTF-8 text, or None. Says nothing of what is in it."""
-    if not isinstance(value, str):
-        return f"must be a string, not {type(value).__name__}"
-    if not value:
-        return "is empty"
-    if "\0" in value:
-        return "contains a NUL character"
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        return "contains a lone surrogate, which UTF-8 cannot encode"
-    return None
 
 
 # Discovery: docs/platform.rst, "Which data center holds the account"
