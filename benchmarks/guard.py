@@ -27,8 +27,8 @@ SIGNATURE = {
     "httpx2: notary-auth": (1.35, 1.8),
     "httpx, async: notary-auth": (1.25, 1.8),
     "httpx2, async: notary-auth": (1.25, 1.8),
-    "aiohttp: notary-auth": (5.4, 7.0),
-    "aiohttp: notary-auth, cloud's URL": (7.7, 10.5),
+    "aiohttp: notary-auth": (3.15, 4.5),
+    "aiohttp: notary-auth, cloud's URL": (5.4, 7.5),
 }
 
 MODULES = 25  # that an adapter imports at most, itself among them; what an account and a login need comes then

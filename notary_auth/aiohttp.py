@@ -1,13 +1,11 @@
 """notary-auth for aiohttp, as a client middleware (aiohttp 3.12.15 and later).
 
-    import aiohttp
-    from notary_auth.aiohttp import NotaryAuth
+import aiohttp
+from notary_auth.aiohttp import NotaryAuth
 
-    async with aiohttp.ClientSession(middlewares=(NotaryAuth("JohnSmith", "qwe123QWE"),)) as session:
-        async with session.get("https://cloud.acronis.com/api/notary/v2/stored-files") as response:
-            print(await response.json())
-
-A middleware sees each hop of a redirect as a request of its own.
+async with aiohttp.ClientSession(middlewares=(NotaryAuth("JohnSmith", "qwe123QWE"),)) as session:
+    async with session.get("https://cloud.acronis.com/api/notary/v2/stored-files") as response:
+        print(await response.json())
 """
 
 from __future__ import annotations
@@ -38,7 +36,8 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control
 CHUNK_SIZE = 16 * 1024  # bytes
 Sending = Awaitable[ClientResponse]
 
-#: Where another host's redirect points to: this task's next request there is not signed (docs/limitations.rst).
+#: Where another host's redirect points to: this task's next request there is not signed, since a middleware sees
+#: each hop as a request of its own (docs/limitations.rst).
 _foreign_target: ContextVar[URL | None] = ContextVar("foreign_target", default=None)
 
 
@@ -53,8 +52,10 @@ class NotaryAuth(Adapter):
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        if _foreign_target.get() == request.url.origin():  # another host chooses no path that is signed (rule 5)
-            return _note_redirect(await handler(request), is_own=False)
+        target = _foreign_target.get()
+        _foreign_target.set(None)
+        if target is not None and target == request.url.origin():  # chosen by another host: not signed (rule 5)
+            return _note_redirect(await handler(request))
         url = str(request.url)
         signature = self.account.cached_signature(url)
         if signature is None:
@@ -70,8 +71,8 @@ class NotaryAuth(Adapter):
             if again is None:
                 break
             _apply(again, request)
-        is_from_cloud = response.url.origin() == URL(self.account.cloud_url)
-        return _note_redirect(response, is_own=is_from_cloud or signature.authorization is not None)
+        is_own = signature.authorization is not None or response.url.origin() == URL(self.account.cloud_url)
+        return response if is_own else _note_redirect(response)
 
     async def alogout(self, session: aiohttp.ClientSession) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -112,10 +113,9 @@ def _can_replay(request: ClientRequest) -> bool:
     return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
 
 
-def _note_redirect(response: ClientResponse, is_own: bool) -> ClientResponse:
+def _note_redirect(response: ClientResponse) -> ClientResponse:
     """Take note of where a redirect leads that is not the account's own, or comes by way of another host."""
-    _foreign_target.set(None)
-    if response.status in (301, 302, 303, 307, 308) and not is_own:
+    if response.status in (301, 302, 303, 307, 308):
         with suppress(ValueError):  # no URL, or none of a host: aiohttp says so
             _foreign_target.set(response.url.join(URL(response.headers.get("Location", ""))).origin())
     return response
