@@ -23,10 +23,15 @@ COUNTS, COUNTS_OF_REQUESTS = (1, 1, 2), (1, 1, 3)
 # which that much may be noise. A look at the Host (rule 5) is in it.
 SIGNATURE = {
     "requests: notary-auth": (1.75, 2.5),
+    "requests: notary-auth, cloud's URL": (4.3, 7.0),
     "httpx: notary-auth": (1.35, 1.8),
+    "httpx: notary-auth, cloud's URL": (4.1, 5.5),
     "httpx2: notary-auth": (1.35, 1.8),
+    "httpx2: notary-auth, cloud's URL": (4.1, 5.5),
     "httpx, async: notary-auth": (1.25, 1.8),
+    "httpx, async: notary-auth, cloud's URL": (3.05, 4.0),
     "httpx2, async: notary-auth": (1.25, 1.8),
+    "httpx2, async: notary-auth, cloud's URL": (3.05, 4.0),
     "aiohttp: notary-auth": (3.15, 4.5),
     "aiohttp: notary-auth, cloud's URL": (5.4, 7.5),
 }
