@@ -79,7 +79,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def bench(session: nox.Session) -> None:
-    """All benchmarks, twelve minutes; ``-- signing`` for one, ``-- --record docs/measured`` for the page."""
+    """All benchmarks, ten minutes; ``-- signing`` for one, ``-- --record docs/measured`` for the page."""
     session.install("-e", ".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks [CASE ...] [--record FOLDER]
 
-All cases take about twelve minutes on two cores, which should have nothing else to do. Tables are printed; with
+All cases take about ten minutes on two cores, which should have nothing else to do. Tables are printed; with
 --record, what docs/benchmarks.rst shows is written to FOLDER: a record of all cases, tables, and plots. Everything
 needed comes with the extra ``bench``, but for valgrind.
 """
