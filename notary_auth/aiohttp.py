@@ -36,8 +36,7 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control
 CHUNK_SIZE = 16 * 1024  # bytes
 Sending = Awaitable[ClientResponse]
 
-#: Where another host's redirect points to: this task's next request there is not signed, since a middleware sees
-#: each hop as a request of its own (docs/limitations.rst).
+#: Where another host's redirect points to: this task's next request there is not signed (docs/limitations.rst).
 _foreign_target: ContextVar[URL | None] = ContextVar("foreign_target", default=None)
 
 
@@ -52,7 +51,7 @@ class NotaryAuth(Adapter):
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        target = _foreign_target.get()
+        target = _foreign_target.get()  # a hop of a redirect is a request of its own here
         _foreign_target.set(None)
         if target is not None and target == request.url.origin():  # chosen by another host: not signed (rule 5)
             return _note_redirect(await handler(request))
@@ -61,8 +60,8 @@ class NotaryAuth(Adapter):
         if signature is None:
             signature = await self._perform(self.account.sign(url), request.session, request)
         _apply(signature, request)
+        response = await handler(request)
         for replays in count():
-            response = await handler(request)
             if replays == 0 and response.status != 401:
                 break
             header = request.headers.get("Authorization")
@@ -71,6 +70,7 @@ class NotaryAuth(Adapter):
             if again is None:
                 break
             _apply(again, request)
+            response = await handler(request)
         is_own = signature.authorization is not None or response.url.origin() == URL(self.account.cloud_url)
         return response if is_own else _note_redirect(response)
 

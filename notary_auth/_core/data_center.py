@@ -58,7 +58,7 @@ class DataCenter:
         self.is_lookup_due = False
         self._own_origins |= {origin}
 
-    def found(self, origin: Origin, date: float | None, sent_at: float) -> None:
+    def learn(self, origin: Origin, date: float | None, sent_at: float) -> None:
         """Take note of what discovery has found; its response had this date, by the cloud's clock."""
         with self._lock():
             before = self.current

@@ -57,7 +57,7 @@ def _look_up(parts: Parts, effort: Effort) -> Steps[Origin]:
     request = protocol.lookup_request(data_center.cloud, username)
     response, sent_at = yield from control.send(request, effort, parts.now)
     origin = protocol.read_lookup(response, data_center.cloud, username)
-    data_center.found(origin, protocol.date_of(response), sent_at)
+    data_center.learn(origin, protocol.date_of(response), sent_at)
     return origin
 
 
