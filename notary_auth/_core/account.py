@@ -196,7 +196,7 @@ class Account:
             self._parts.data_center.warn_once(origin)
             return UNSIGNED
         token = yield from self._cache.get(partial(_log_in, self._parts))
-        if token.data_center is None or token.data_center == origin:  # None has only NO_TOKEN
+        if token.data_center is None or token.data_center == origin:  # only NO_TOKEN has None
             return token.signature
         return Signature(token.authorization, token.data_center.readdress(url), token.signature.host)
 

@@ -53,11 +53,7 @@ class SingleFlight:
         login = self._latest
         return None if login is None or login.is_over or login.pid != os.getpid() else login
 
-    def run(
-        self,
-        attempt: Attempt,
-        is_done: Callable[[], bool],
-    ) -> Steps[None]:
+    def run(self, attempt: Attempt, is_done: Callable[[], bool]) -> Steps[None]:
         """Run `attempt` in one caller; the others wait until `is_done()`. A caller that cannot wait runs it too.
 
         Raises:
@@ -79,10 +75,7 @@ class SingleFlight:
                     raise self._to_error(f"{lost} attempts of other callers ended without an answer")
 
     def lead(
-        self,
-        attempt: Attempt,
-        is_done: Callable[[], bool],
-        shares_error: bool = True,
+        self, attempt: Attempt, is_done: Callable[[], bool], shares_error: bool = True
     ) -> Steps[Login | None]:
         """Run `attempt`, unless a login is under way: then return that, to be waited for.
 
