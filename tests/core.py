@@ -483,6 +483,11 @@ def token_of(account: Account) -> Token:
     return account._cache.current
 
 
+def is_on_probation(account: Account) -> bool:
+    """Whether the current token has replaced a rejected one, and no replay has shown that it works."""
+    return account._parts.policy.state is State.PROBATION
+
+
 def make_token_due(account: Account) -> None:
     """Let the current token be due for its refresh."""
     account._cache.current.refresh_at = 0.0

@@ -219,7 +219,9 @@ class Crowd:
         return lambda: trio.run(main)
 
     async def _share(self, library: Any, callers: list[int]) -> None:
-        limits = library.Limits(max_connections=5)
+        # No expiry: where several connections have expired, httpcore may close one that it has just given to a
+        # request. For that, the machine need only stand still for five seconds.
+        limits = library.Limits(max_connections=5, keepalive_expiry=None)
         async with (
             library.AsyncClient(auth=self._auths[library], timeout=TIMEOUT, verify=False, limits=limits) as client,
             anyio.create_task_group() as tasks,

@@ -13,7 +13,7 @@ from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
 from .clients import HTTPX, Client, HttpxAsync
-from .core import advance
+from .core import advance, look_after_leaders_every
 from .crowd import LOOPS, Crowd, Herd
 from .heartbeat import heartbeat
 from .paths import LOGIN
@@ -24,6 +24,13 @@ def counts(notary: Sandbox) -> tuple[int, int]:
     return notary.count("lookup"), notary.count("login")
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no event loop for blocked (rule 8) within a minute: a crowd's may be slow for seconds."""
+    look_after_leaders_every(monkeypatch, 20)
+
+
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     ("threads", "asyncio_tasks", "trio_tasks"), [(1, 5, 5), pytest.param(22, 500, 100, marks=pytest.mark.long)]
 )
@@ -108,6 +115,7 @@ def test_rule_14_only_the_caller_that_refreshes_waits_for_a_slow_login(
     assert [call.kind for call in notary.calls] == ["request"] * 19 + ["login", "request"]
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(("threads", "tasks"), [(6, 10), pytest.param(32, 150, marks=pytest.mark.long)])
 def test_rule_6_all_who_begin_at_one_moment_cause_one_discovery_and_one_login(
     notary: Sandbox, files: str, threads: int, tasks: int

@@ -14,7 +14,7 @@ from notary_auth import Account
 from notary_auth.sandbox import Sandbox
 
 from .clients import leaves_sockets
-from .core import faults_left, now, token_of
+from .core import faults_left, is_on_probation, now, token_of
 from .crowd import Crowd
 from .paths import LOGIN, LOOKUP
 
@@ -105,7 +105,12 @@ class Weather:
         self._await(lambda: not faults_left(self._notary))
 
     def _await_fresh_token(self) -> None:
-        """A token that ends anyway at this very moment would be the second thing to happen to a request."""
+        """A token that ends anyway at this very moment would be the second thing to happen to a request.
+
+        So would be a second 401 within a minute where nobody has replayed the first: its caller was cancelled.
+        """
+        if is_on_probation(self._account):
+            self._account.forget()
         self._await(lambda: 0.5 < token_of(self._account).expires_at - now(self._account) < 1.7)
 
     def _await(self, wanted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
