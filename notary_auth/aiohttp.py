@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
-from contextvars import ContextVar
-from itertools import count
+from ssl import SSLContext
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakValueDictionary
 
 from ._extras import missing_extra
 
@@ -33,11 +33,8 @@ from .errors import client_errors
 __all__ = ["NotaryAuth"]
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control response, and for all of its body
-CHUNK_SIZE = 16 * 1024  # bytes
-Sending = Awaitable[ClientResponse]
-
-#: Where another host's redirect points to: this task's next request there is not signed (docs/limitations.rst).
-_foreign_target: ContextVar[URL | None] = ContextVar("foreign_target", default=None)
+#: The latest response of another host in a call, by the id of what the call's hops share and the response keeps.
+_foreign: WeakValueDictionary[int, ClientResponse] = WeakValueDictionary()
 
 
 class NotaryAuth(Adapter):
@@ -46,24 +43,24 @@ class NotaryAuth(Adapter):
     _errors = client_errors(aiohttp.ClientError, globals())
     _network_error = aiohttp.ClientError, asyncio.TimeoutError
 
-    def __call__(self, request: ClientRequest, handler: ClientHandlerType | None = None) -> Sending:
+    def __call__(
+        self, request: ClientRequest, handler: ClientHandlerType | None = None
+    ) -> Awaitable[ClientResponse]:
         """Sign a request and send it; after a 401, replay it if that helps. Another client gets a TypeError."""
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        target = _foreign_target.get()  # a hop of a redirect is a request of its own here
-        _foreign_target.set(None)
-        if target is not None and target == request.url.origin():  # chosen by another host: not signed (rule 5)
-            return _note_redirect(await handler(request))
+        call = id(getattr(request, "_timer", None) or asyncio.current_task())
+        if call in _foreign:  # another host has chosen this URL: it is not signed (rule 5)
+            return await handler(request)
         url = str(request.url)
         signature = self.account.cached_signature(url)
         if signature is None:
             signature = await self._perform(self.account.sign(url), request.session, request)
         _apply(signature, request)
         response = await handler(request)
-        for replays in count():
-            if replays == 0 and response.status != 401:
-                break
+        replays = 0
+        while replays or response.status == 401:
             header = request.headers.get("Authorization")
             received = Received(response.status, str(request.url), header, _can_replay(request), replays)
             again = await self._perform(self.account.reauthorize(received), request.session, request, response)
@@ -71,8 +68,10 @@ class NotaryAuth(Adapter):
                 break
             _apply(again, request)
             response = await handler(request)
-        is_own = signature.authorization is not None or response.url.origin() == URL(self.account.cloud_url)
-        return response if is_own else _note_redirect(response)
+            replays += 1
+        if signature.authorization is None and not self._connection(request):
+            _foreign[call] = response
+        return response
 
     async def alogout(self, session: aiohttp.ClientSession) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
@@ -82,12 +81,24 @@ class NotaryAuth(Adapter):
         """
         await self._perform(self.account.log_out(), session)
 
+    def _connection(self, request: ClientRequest) -> dict[str, Any]:
+        """How control requests go out: as this one does. Nothing, if it is for another host than the account's."""
+        if str(request.url.origin()) not in (self.account.cloud_url, self.account.server_url):
+            return {}
+        headers = dict(request.proxy_headers or {})
+        if request.proxy_auth is not None:  # the argument of this name is deprecated
+            headers["Proxy-Authorization"] = request.proxy_auth.encode()
+        # Else it may be False: that a request may go unverified does not say that the password may.
+        tls = {"ssl": request.ssl} if isinstance(request.ssl, SSLContext) else {}
+        return {"proxy": request.proxy, "proxy_headers": headers, **tls}
+
     async def _perform(self, steps: Any, session: Any, request: Any = None, response: Any = None) -> Any:
         """Perform `steps` for this request, whose `response` is going to be replaced."""
 
         async def do(step: Any) -> Any:
             if isinstance(step, SendControl):
-                return await _send_control(step.request, session, request)
+                connection = {} if request is None else self._connection(request)
+                return await _send_control(step.request, session, connection)
             if isinstance(step, Drain):
                 await response.read()
                 return response.release()
@@ -102,6 +113,7 @@ def _apply(signature: Any, request: ClientRequest) -> None:
         request.url = request.original_url = URL(signature.url, encoded=True)  # the latter is the response's
         request.headers.popall("Cookie", None)
         request.update_cookies(request.session.cookie_jar.filter_cookies(request.url))
+    request.update_expect_continue()  # or a replay would wait for the first sending's 100
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
         request.headers["Host"] = signature.host
@@ -113,35 +125,22 @@ def _can_replay(request: ClientRequest) -> bool:
     return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
 
 
-def _note_redirect(response: ClientResponse) -> ClientResponse:
-    """Take note of where a redirect leads that is not the account's own, or comes by way of another host."""
-    if response.status in (301, 302, 303, 307, 308):
-        with suppress(ValueError):  # no URL, or none of a host: aiohttp says so
-            _foreign_target.set(response.url.join(URL(response.headers.get("Location", ""))).origin())
-    return response
-
-
-async def _send_control(
-    request: ControlRequest, session: aiohttp.ClientSession, users: ClientRequest | None = None
-) -> ControlResponse:
-    """Send a control request by the connector of the user's session, with nothing else of it."""
-    is_plain = request.url.startswith("http:")  # it is for this machine: no proxy is to read the password
+async def _send_control(request: ControlRequest, session: Any, connection: dict[str, Any]) -> ControlResponse:
+    """Send a control request by the connector and the proxy of the user's session, with nothing else of it."""
+    url = URL(request.url, encoded=True)
     options: dict[str, Any] = {"data": request.body, "headers": request.headers, "allow_redirects": False}
-    if users is not None:
-        options["ssl"] = users.ssl
-        options |= {} if is_plain else {"proxy": users.proxy, "proxy_auth": users.proxy_auth}
-    own = aiohttp.ClientSession(
-        connector=session.connector,
-        connector_owner=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=session.trust_env and not is_plain,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT[0], sock_read=TIMEOUT[1]),
-        auto_decompress=False,
-    )
+    options["timeout"] = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT[0], sock_read=TIMEOUT[1])
+    if url.scheme == "https":  # plain http is for this machine: no proxy is to read the password
+        options |= {"proxy": getattr(session, "_default_proxy", None), **connection}
+        # Not by `trust_env=`, which brings along netrc's credentials as well.
+        if options["proxy"] is None and session.trust_env and not proxy_bypass(url.host or ""):
+            options["proxy"] = getproxies().get(url.scheme)
     try:
-        async with own, own.request(request.method, URL(request.url, encoded=True), **options) as response:
+        async with aiohttp.request(
+            request.method, url, connector=session.connector, auto_decompress=False, **options
+        ) as response:
             body = ControlBody(response.status, response.headers, TIMEOUT[1])
-            await body.atake_all(response.content.iter_chunked(CHUNK_SIZE))
+            await body.atake_all(response.content.iter_any())
             return body.response()
     except aiohttp.ClientConnectorError:
         raise

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import requests
 
+import notary_auth.aiohttp
 import notary_auth.httpx
 import notary_auth.requests
 from notary_auth.sandbox import Sandbox
@@ -143,19 +148,90 @@ def test_httpx_prefers_the_clients_settings(
     assert (len(proxy.paths), len(other_proxy.paths)) == (1, 1)
 
 
-@leaves_sockets  # before Python 3.11, TLS waits for the other side to say goodbye, and the loop does not
-def test_aiohttps_logins_go_through_the_requests_proxy_and_context(secure: Sandbox, proxy: BadServer) -> None:
-    import aiohttp
-
-    from notary_auth.aiohttp import NotaryAuth
-
-    auth = NotaryAuth(secure.username, secure.password, cloud_url=secure.url)
+def through_aiohttp(
+    secure: Sandbox,
+    url: str,
+    session: dict[str, Any] | None = None,
+    *,
+    auth: Any = None,
+    is_trusted: bool = False,
+    **options: Any,
+) -> int:
+    """Get a URL and log out, with a connection for each request. Returns the status."""
+    auth = auth or notary_auth.aiohttp.NotaryAuth(secure.username, secure.password, cloud_url=secure.url)
 
     async def get() -> int:
-        async with aiohttp.ClientSession(middlewares=(auth,)) as session:
-            options = {"proxy": proxy.url, "ssl": secure.ssl_context}
-            async with session.get(f"{secure.api_url}/stored-files", **options) as response:
-                return response.status
+        connector = aiohttp.TCPConnector(ssl=secure.ssl_context if is_trusted else True, force_close=True)
+        async with aiohttp.ClientSession(connector=connector, middlewares=(auth,), **(session or {})) as http:
+            async with http.get(url, **options) as response:
+                status = response.status
+            if is_trusted:
+                await auth.alogout(http)
+        return status
 
-    assert asyncio.run(get()) == 200
+    return asyncio.run(get())
+
+
+@leaves_sockets  # before Python 3.11, TLS waits for the other side to say goodbye, and the loop does not
+def test_aiohttps_logins_go_through_the_requests_proxy_and_context(secure: Sandbox, proxy: BadServer) -> None:
+    options = {"proxy": proxy.url, "proxy_headers": {"X-Team": "a"}, "ssl": secure.ssl_context}
+    assert through_aiohttp(secure, f"{secure.api_url}/stored-files", **options) == 200
     assert set(proxy.paths) == hosts(secure)
+    assert all(b"X-Team: a" in head for head in proxy.heads)
+
+
+@leaves_sockets
+def test_aiohttps_logins_and_logouts_go_through_the_sessions_proxy(secure: Sandbox, proxy: BadServer) -> None:
+    files = f"{secure.api_url}/stored-files"
+    assert through_aiohttp(secure, files, {"proxy": proxy.url}, is_trusted=True) == 200
+    assert len(proxy.paths) == len(secure.calls) == 4  # discovery, login, the request, logout
+
+
+@leaves_sockets
+def test_aiohttps_logins_and_logouts_go_through_the_environments_proxy_if_the_session_trusts_it(
+    secure: Sandbox, proxy: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http://", "http://nina:proxy-secret@"))
+    files = f"{secure.api_url}/stored-files"
+    assert through_aiohttp(secure, files, {"trust_env": True}, is_trusted=True) == 200
+    assert len(proxy.paths) == len(secure.calls) == 4
+    assert all(b"Proxy-Authorization: Basic " in head for head in proxy.heads)
+    proxy.paths.clear()
+    assert through_aiohttp(secure, files, is_trusted=True) == 200
+    assert proxy.paths == []
+
+
+@leaves_sockets
+def test_aiohttps_logins_are_verified_where_a_request_is_not(secure: Sandbox) -> None:
+    for url in (f"{secure.api_url}/stored-files", f"{secure.foreign_url}/x"):
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            through_aiohttp(secure, url, ssl=False)
+        assert secure.calls == []
+        assert through_aiohttp(secure, url, is_trusted=True, ssl=False) == 200
+        secure.clear()
+
+
+@leaves_sockets
+def test_what_an_aiohttp_request_to_another_host_trusts_is_not_for_logins(secure: Sandbox) -> None:
+    other = ssl.create_default_context()
+    with pytest.raises(aiohttp.ClientConnectorCertificateError):
+        through_aiohttp(secure, f"{secure.foreign_url}/x", is_trusted=True, ssl=other)
+    assert secure.count("lookup") == 1
+
+
+@leaves_sockets
+def test_what_netrc_has_is_not_sent_with_aiohttps_logins(
+    secure: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("default login nina password netrc-secret\n", encoding="utf-8")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    files = f"{secure.api_url}/stored-files"
+    assert through_aiohttp(secure, files, {"trust_env": True}, is_trusted=True) == 200
+    assert [call.headers.get("authorization") for call in secure.calls if call.kind != "request"] == [None] * 3
+    secure.add_client("id", "secret")
+    auth = notary_auth.aiohttp.NotaryAuth.for_client(
+        "id", "secret", server_url=secure.data_center_urls[0], cloud_url=secure.url
+    )
+    assert through_aiohttp(secure, files, {"trust_env": True}, auth=auth, is_trusted=True) == 200

@@ -45,7 +45,7 @@ class SharedTokens:
     """An account's records in a store, or in none.
 
     Args:
-        place: keeps apart what has the same user name; see `Parts.of`.
+        place: keeps apart what has the same user name; see `Parts`.
     """
 
     def __init__(self, store: TokenStore | None, username: str, place: str) -> None:
