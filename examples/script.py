@@ -2,7 +2,7 @@
 
     NOTARY_USERNAME=JohnSmith NOTARY_PASSWORD=… python examples/script.py
 
-With a FileStore a cron job that runs every minute logs in every two hours.
+The store needs the extra ``stores``. With it a cron job that runs every minute logs in every two hours.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""Authentication for the Acronis Notary API, as one ``auth=`` argument of the HTTP client in use.
+"""Authentication for the Acronis Notary API, as one argument of the HTTP client in use.
 
 The adapters are imported by the client's name: ``from notary_auth.requests import NotaryAuth``, likewise
-``notary_auth.httpx``, ``notary_auth.httpx2`` and ``notary_auth.niquests``. Here is what they share: the account
-and the errors. No HTTP client is imported by this module, and nothing else before it is used, since every run of
-pytest imports it.
+``notary_auth.httpx``, ``notary_auth.httpx2``, ``notary_auth.niquests`` and ``notary_auth.aiohttp``. Here is what
+they share: the account and the errors. No HTTP client is imported by this module, and nothing else before it is
+used, since every run of pytest imports it.
 """
 
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> object:
     if name == "NotaryAuth":
         raise ImportError(
             "there is a NotaryAuth for each HTTP client: from notary_auth.requests import NotaryAuth, "
-            "likewise .httpx, .httpx2 and .niquests"
+            "likewise .httpx, .httpx2, .niquests and .aiohttp"
         )
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

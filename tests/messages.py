@@ -370,6 +370,8 @@ _ELSEWHERE = {
     "session must be a niquests.Session, not AsyncSession: use AsyncNotaryAuth",
     "the client cannot send a request to",
     "no password was given",
+    "no code was given",
+    "there is nothing to log out from: no tokens are kept (no extra 'stores', or no home)",
     "no tokens are kept between runs:",
     "an adapter sends and drains by itself",
     "no password is needed here",

@@ -178,6 +178,23 @@ def test_a_code_is_asked_for_where_it_is_needed(terminal: Terminal) -> None:
     assert (status, "TOTP" in seen) == (0, False)
 
 
+def test_a_code_may_have_blanks_and_none_at_all_is_wrong_usage(terminal: Terminal) -> None:
+    terminal.notary.add_user("JohnSmith", "qwe123QWE", totp="424242")
+    assert terminal.type([""], "token", "--no-store")[0] == 2
+    assert terminal.type(["424 242"], "token", "--no-store")[0] == 0
+
+
+def test_an_api_client_finds_its_data_center_without_a_secret(terminal: Terminal) -> None:
+    home = terminal.notary.data_center_urls[0]
+    client = {
+        "NOTARY_USERNAME": None,
+        "NOTARY_PASSWORD": None,
+        "NOTARY_CLIENT_ID": "id",
+        "NOTARY_SERVER_URL": home,
+    }
+    assert terminal.run("data-center", **client).out == f"{home}\n"
+
+
 def test_without_a_terminal_a_missing_code_is_an_error(terminal: Terminal) -> None:
     terminal.notary.add_user("JohnSmith", "qwe123QWE", totp="424242")
     ended = terminal.run("token")
@@ -308,8 +325,9 @@ def test_a_logout_that_fails(terminal: Terminal) -> None:
     assert "invalid_client" in ended.error
 
 
-def test_a_logout_without_a_store_is_wrong_usage(terminal: Terminal) -> None:
-    ended = terminal.run("logout", "--no-store")
+def test_a_logout_without_a_store_is_wrong_usage(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notary_auth._cli.account.users_store", lambda: None)
+    ended = terminal.run("logout")
     assert ended.status == 2
     assert "nothing to log out from" in ended.error
 
@@ -335,7 +353,7 @@ def test_a_check_says_where_the_way_ends_and_what_to_try(terminal: Terminal) -> 
     assert ended.status == 3
     *_, failed, advice = ended.out.splitlines()
     assert failed.startswith("✗ login: the platform refused the login")
-    assert advice == "  Check user name and password. Further failures lock the account."
+    assert advice == "  Check user name and password, or id and secret. Further failures lock a user's account."
 
 
 @pytest.mark.parametrize(
@@ -410,7 +428,8 @@ def test_a_check_goes_without_a_date_that_no_clock_shows(terminal: Terminal, dat
 def test_the_help_has_the_statuses_and_an_example(terminal: Terminal) -> None:
     assert "exit status:" in terminal.run("--help").out
     for command in ("check", "token", "data-center", "logout"):
-        assert "example: " in terminal.run(command, "--help").out
+        assert "example:" in terminal.run(command, "--help").out
+    assert '"$(notary-auth data-center)/' in terminal.run("token", "--help", COLUMNS="80").out, "it can be copied"
 
 
 @pytest.mark.parametrize("command", ["token", "check"])

@@ -128,7 +128,7 @@ class Adapter:
         ``NOTARY_CLIENT_SECRET_FILE``, and ``NOTARY_SERVER_URL``.
 
         Args:
-            options: arguments of the class or of `for_client`, such as `store`; they go before the environment's.
+            options: arguments of the class or of `for_client` but for the credentials, such as `store`.
 
         Raises:
             ValueError: a variable is missing, or empty, or two exclude each other. Says which.

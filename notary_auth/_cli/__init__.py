@@ -27,6 +27,7 @@ exit status:
   1 something else went wrong    5 the data center was not found
   2 wrong usage                  6 the login or logout failed
   3 user or password refused     7 the platform was not reached
+                               130 interrupted
 """
 
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         print(end="", flush=True)
     except KeyboardInterrupt:
+        print(file=sys.stderr)  # a prompt may be open
         return 130
     except BrokenPipeError:  # `notary-auth ... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,18 +73,24 @@ def _account_options() -> argparse.ArgumentParser:
     account.add_argument(
         "--server-url", metavar="URL", help="the data center, where it is known (NOTARY_SERVER_URL)"
     )
-    account.add_argument("--no-store", action="store_true", help="keep and use no tokens of earlier runs")
-    account.add_argument(
-        "--offline-access", action="store_true", help="ask for a refresh token, so that a code is asked for once"
-    )
+    account.set_defaults(no_store=False, offline_access=False)
     return account
 
 
+def _login_options() -> argparse.ArgumentParser:
+    login = _account_options()
+    login.add_argument("--no-store", action="store_true", help="keep and use no tokens of earlier runs")
+    login.add_argument(
+        "--offline-access", action="store_true", help="ask for a refresh token, so that a code is asked for once"
+    )
+    return login
+
+
 def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    account = _account_options()
+    login = _login_options()
     check = commands.add_parser(
         "check",
-        parents=[account],
+        parents=[login],
         help="try each step up to a signed request, and explain the first that fails",
         description="Try each step up to a signed request: name, connection, data center, login, a signed call, "
         "clocks. It logs in anew. The exit status is 0 only if all is well.",
@@ -93,11 +101,12 @@ def _add_token_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
 
     token = commands.add_parser(
         "token",
-        parents=[account],
+        parents=[login],
         help="print an access token",
         description="Print an access token, for curl and scripts. Whoever sees it can use it.",
-        epilog="example: notary-auth token --header | "
-        'curl -H @- "$(notary-auth data-center)/api/notary/v2/stored-files"',
+        epilog="example:\n  notary-auth token --header |\n"
+        '    curl -H @- "$(notary-auth data-center)/api/notary/v2/stored-files"',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     shown = token.add_mutually_exclusive_group()
     shown.add_argument("--header", action="store_true", help="print the whole Authorization line")
@@ -158,7 +167,10 @@ def _add_sandbox_commands(commands: argparse._SubParsersAction[argparse.Argument
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    try:
+        port = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a number: {text}") from None
     if not 0 <= port <= 65535 - 3:
         raise argparse.ArgumentTypeError(f"not a port with three more above it: {text}")
     return port

@@ -22,7 +22,7 @@ from notary_auth import errors
 from notary_auth._adapters.drivers import run_to_end
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._core.refusals import HOW_TO_TRY_AT_ONCE
-from notary_auth._wire.explanation import PASS_TOTP
+from notary_auth._wire.explanation import CHECK_TOTP, IS_SERVER_RIGHT, PASS_TOTP
 from notary_auth._wire.origin import Origin
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
@@ -43,7 +43,11 @@ NETWORK = "Look at the network, at firewalls, and at HTTPS_PROXY."
 
 #: The most special error first.
 ENDINGS = (
-    Ending(errors.CredentialsRefused, 3, "Check user name and password. Further failures lock the account."),
+    Ending(
+        errors.CredentialsRefused,
+        3,
+        "Check user name and password, or id and secret. Further failures lock a user's account.",
+    ),
     Ending(errors.TotpSetupRequired, 4, "Enrol the account in the console, or turn it into a service account."),
     Ending(
         errors.TotpRequired,
@@ -58,13 +62,13 @@ ENDINGS = (
     Ending(
         errors.LoginError, 6, "Try again later. If it stays, ask the platform's support, with the words above."
     ),
-    Ending(errors.LogoutError, 6, "Try again later."),
+    Ending(errors.LogoutError, 6, ""),
     Ending(errors.NotaryAuthError, 1, ""),
     Ending(
         requests.exceptions.ProxyError,
         7,
-        "Look at HTTPS_PROXY and NO_PROXY.",
-        "the proxy on the way to {} failed: look at HTTPS_PROXY",
+        "Look at HTTPS_PROXY and NO_PROXY, for http at HTTP_PROXY.",
+        "the proxy on the way to {} failed",
     ),
     Ending(
         requests.exceptions.SSLError,
@@ -80,6 +84,16 @@ ENDINGS = (
 )
 
 
+#: What a program does, and what the user of a command does.
+WORDS = {
+    PASS_TOTP: "Run it in a terminal, which asks for the code.",
+    CHECK_TOTP: "Check the code, and the clock of your phone.",
+    "is cloud_url right?": "is --cloud-url right?",
+    IS_SERVER_RIGHT: IS_SERVER_RIGHT.replace("server_url=", "--server-url"),
+    HOW_TO_TRY_AT_ONCE: "With --no-store, the command tries at once.",
+}
+
+
 def ending_of(error: Exception) -> Ending:
     return next(ending for ending in ENDINGS if isinstance(error, ending.kind))
 
@@ -93,7 +107,7 @@ def ends_in_order(command: Callable[[argparse.Namespace], None]) -> Callable[[ar
 
     @wraps(command)
     def run(options: argparse.Namespace) -> int:
-        # A store that fails is no error, and whoever sits there wants to know.
+        # A store that fails is no error, but the user wants to know.
         logging.basicConfig(level=logging.WARNING, format="notary-auth: %(message)s")
         try:
             command(options)
@@ -125,9 +139,10 @@ def sentence(error: Exception) -> str:
         return str(error.__cause__)
     said = ending_of(error).sentence
     if not said:
-        text = str(error).replace(PASS_TOTP, "Run it in a terminal, which asks for the code.")
-        text = text.replace("is cloud_url right?", "is --cloud-url right?")
-        return text.replace(HOW_TO_TRY_AT_ONCE, "With --no-store, the command tries at once.")
+        text = str(error)
+        for programs, users in WORDS.items():
+            text = text.replace(programs, users)
+        return text
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
     return said.format(where, type(error).__name__)
@@ -147,12 +162,12 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
     try:
         environment.check_for_one_kind(username, client_id)
         if client_id:
-            return _auth_of_client(client_id, cloud_url, server_url, keeps_tokens)
+            return _auth_of_client(client_id, cloud_url, server_url, with_password, keeps_tokens)
         if not username:
             raise Unusable(f"which user? Give --user, or set {environment.USERNAME}")
         return NotaryAuth(
             username,
-            _password_source(username, cloud_url) if with_password else _no_password,
+            _password_source(username, cloud_url) if with_password else _never_asked,
             cloud_url=cloud_url,
             server_url=server_url,
             store=users_store() if keeps_tokens else None,
@@ -167,20 +182,26 @@ def auth_of(options: argparse.Namespace, *, with_password: bool = True) -> Notar
         raise Unusable(f"{names.get(argument, argument)} {rest}") from None
 
 
-def _auth_of_client(client_id: str, cloud_url: str, server_url: str | None, keeps_tokens: bool) -> NotaryAuth:
+def _auth_of_client(
+    client_id: str, cloud_url: str, server_url: str | None, with_secret: bool, keeps_tokens: bool
+) -> NotaryAuth:
     name, file = environment.CLIENT_SECRET, environment.CLIENT_SECRET_FILE
-    secret = environment.secret_of_environment(name, file)
+    secret = environment.secret_of_environment(name, file) if with_secret else ""
     if secret is None:
         raise Unusable(f"no client secret: set {name} or {file}")
     if server_url is None:
         raise Unusable(f"which data center? Give --server-url, or set {environment.SERVER_URL}")
-    source = secret if isinstance(secret, str) else partial(_from_file, secret)
+    source = (secret or _never_asked) if isinstance(secret, str) else partial(_from_file, secret)
     store = users_store() if keeps_tokens else None
     return NotaryAuth.for_client(client_id, source, server_url=server_url, cloud_url=cloud_url, store=store)
 
 
+def _never_asked() -> str:
+    raise Unusable("no password is needed here")
+
+
 def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str]:
-    """Log in, if there is no token. If a code turns out to be needed, whoever sits there is asked for it.
+    """Log in, if there is no token. If a code turns out to be needed, the user is asked for it.
 
     Args:
         is_fresh: whether to log in also if there is a token, and put the new one in its place.
@@ -191,9 +212,11 @@ def log_in(auth: NotaryAuth, *, is_fresh: bool = False) -> tuple[NotaryAuth, str
     try:
         return auth, _authorization(auth, is_fresh)
     except errors.TotpRequired as error:
-        if error.error != "totp_required" or not sys.stdin.isatty():
+        arguments = arguments_of(auth.account)
+        is_users = "totp" in arguments  # and no API client's
+        if isinstance(error, errors.TotpSetupRequired) or not (is_users and sys.stdin.isatty()):
             raise
-    auth = NotaryAuth(**{**arguments_of(auth.account), "totp": _code})
+    auth = NotaryAuth(**{**arguments, "totp": _code})
     return auth, _authorization(auth, is_fresh)
 
 
@@ -203,17 +226,13 @@ def _authorization(auth: NotaryAuth, is_fresh: bool) -> str:
     return str(run_to_end(auth._perform(auth.account.sign(auth.account.cloud_url))).authorization)
 
 
-def _no_password() -> str:
-    raise Unusable("no password is needed here")
-
-
 def _password_source(username: str, cloud_url: str) -> Callable[[], str]:
-    """What asks for the password when it is needed: the environment, the keyring, or whoever sits there."""
+    """What asks for the password when it is needed: the environment, the keyring, or the user."""
     try:
         given = environment.secret_of_environment()
     except ValueError as error:
         raise Unusable(str(error)) from None
-    known: list[str] = []  # a prompt's answer: a login and its refresh need not ask twice
+    known: list[str] = []  # the keyring's or the prompt's answer: a login and its refresh need not ask twice
 
     def ask() -> str:
         if given is not None:
@@ -260,7 +279,10 @@ def _from_prompt(username: str, cloud_url: str) -> str:
             f"no password: set {environment.PASSWORD} or {environment.PASSWORD_FILE}"
             f"{command if find_spec('keyring') else ''}, or run it in a terminal"
         )
-    password = getpass.getpass(f"Password of {username}: ")
+    try:
+        password = getpass.getpass(f"Password of {username}: ")
+    except EOFError:
+        password = ""
     if not password:
         raise Unusable("no password was given")
     return password
@@ -268,7 +290,10 @@ def _from_prompt(username: str, cloud_url: str) -> str:
 
 def _code() -> str:
     print("TOTP code: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip()
+    code = "".join(sys.stdin.readline().split())  # phones show 123 456
+    if not code:
+        raise Unusable("no code was given")
+    return code
 
 
 @ends_in_order
@@ -300,8 +325,6 @@ def data_center(options: argparse.Namespace) -> None:
 def logout(options: argparse.Namespace) -> None:
     auth = auth_of(options)
     if arguments_of(auth.account)["store"] is None:
-        raise Unusable(
-            "there is nothing to log out from: no tokens are kept (--no-store, no extra 'stores', or no home)"
-        )
+        raise Unusable("there is nothing to log out from: no tokens are kept (no extra 'stores', or no home)")
     logging.getLogger("notary_auth").setLevel(logging.INFO)  # which says what was revoked
     auth.logout()

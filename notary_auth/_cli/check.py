@@ -1,4 +1,4 @@
-"""``notary-auth check``: the way to a signed request, step by step, with what to try where it ends."""
+"""``notary-auth check`` tries each step up to a signed request, and says what to do about the first that fails."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _first_url(progress: _Progress) -> str:
 def _resolve(progress: _Progress) -> str:
     url = _first_url(progress)
     parts = urlsplit(url)
-    if requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
+    if parts.scheme == "https" and requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
         return "left to the proxy of the environment"
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
@@ -132,6 +132,7 @@ def _resolve(progress: _Progress) -> str:
 def _connect(progress: _Progress) -> str:
     url = _first_url(progress)
     with requests.Session() as session:
+        session.trust_env = url.startswith("https")  # logins in clear go past the proxies as well
         started = time.monotonic()
         path = LOOKUP_PATH if url == progress.auth.account.cloud_url else ""
         session.head(f"{url}{path}", timeout=TIMEOUT, allow_redirects=False)

@@ -160,7 +160,7 @@ class Account:
         server_url = "" if given is None else f", server_url={str(given)!r}"
         return f"{type(self).__name__}({self.username!r}, cloud_url={self.cloud_url!r}{server_url})"
 
-    def __call__(self, request: object) -> NoReturn:
+    def __call__(self, *_: object) -> NoReturn:
         """Refuse a client that takes an account for an auth object."""
         raise TypeError("an Account is no auth object: pass auth=NotaryAuth.from_account(account)")
 

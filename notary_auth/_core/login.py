@@ -13,7 +13,7 @@ from random import random
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
-from notary_auth._wire.explanation import RETRIED
+from notary_auth._wire.explanation import IS_SERVER_RIGHT, RETRIED, explanation
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
@@ -200,7 +200,10 @@ def _log_in_at(
     try:
         granted = endpoint.read(response, secrets, time.time())
     except LoginError as error:
-        needs_code = error.error == "totp_required" and parts.credentials.totp is None
+        code, _, _ = explanation(
+            response, secrets
+        )  # as it came: the error's is hidden where the password is in it
+        needs_code = code == "totp_required" and parts.credentials.totp is None
         if not isinstance(error, CredentialsRefused) and not needs_code:
             raise
         # Remember it now: if the next discovery fails, this password still must not be sent here again.
@@ -220,10 +223,11 @@ def _explained(parts: Parts, error: LoginError, response: ControlResponse, sent_
             f"moved. Keep {parts.data_center.lookup_url} out of the cache."
         )
         return error.as_type(LoginError, message)
+    doubt = "" if parts.data_center.given is None else f" {IS_SERVER_RIGHT}"
     is_shared = parts.shared_tokens.store is not None and isinstance(error, CredentialsRefused)
     who = "No process that shares the store will" if is_shared else "This auth object will not"
     what = "client secret" if parts.credentials.is_client else "password"
-    message = f"{error} {who} send the {what} again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
+    message = f"{error}{doubt} {who} send the {what} again for {REFUSAL_TTL / 60:.0f} minutes, unless it changes."
     return error.as_type(type(error), message)
 
 

@@ -1,7 +1,7 @@
 """What the platform says in a reply, read with suspicion and made safe to show.
 
-A flaw of a reply is returned, and raised by whoever asked: a JSONDecodeError holds the whole reply, and would come
-along as the context of an error that is raised where that is caught.
+`read_object` returns a flaw and raises nothing: a JSONDecodeError holds the whole reply, and would become the
+context of the caller's error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 
 WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
 #: What a program can do; the commands replace it by what their user can.
+CHECK_TOTP = "Check the secret and the clock behind totp=."
+IS_SERVER_RIGHT = "The data center is the one given as server_url=: has the account moved?"
 PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
 _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
@@ -75,11 +77,11 @@ def meaning_of_refusal(
     if code == "totp_required":
         return TotpRequired, f"{who} needs a TOTP code: {said}. {PASS_TOTP}"
     if code == "invalid_totp":
-        return TotpRequired, f"{who} failed: {said}. Check the secret and the clock behind totp=."
+        return TotpRequired, f"{who} failed: {said}. {CHECK_TOTP}"
     if code in _ABOUT_THE_REQUEST and not (is_client and code == "invalid_client"):
         return LoginError, f"{message}, which is about the request and not about the password"
-    # A 401 is about the credentials, also without a readable code. A 400 that is hidden may be as well, and to
-    # send again what was refused is the worse mistake.
+    # A 401 is about the credentials, also without a readable code. Count a hidden 400 as a refusal too: sending a
+    # refused password again is the worse mistake.
     is_refused = response.status == 400 and (code in _REFUSED_AS[is_client] or response.is_hidden)
     if response.status == 401 or is_refused:
         return CredentialsRefused, f"the platform refused {who}: {said}."

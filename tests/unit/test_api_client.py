@@ -59,6 +59,7 @@ def test_rule_27_a_refused_secret_is_sent_once(status: int) -> None:
     assert isinstance(first, CredentialsRefused)
     assert str(first) == (
         f"the platform refused the login of 'client-1' at {HOME}: invalid_client (Unknown client). "
+        "The data center is the one given as server_url=: has the account moved? "
         "This auth object will not send the client secret again for 5 minutes, unless it changes."
     )
     for _ in range(3):

@@ -291,6 +291,12 @@ def test_rule_9_a_password_that_is_in_an_error_code_changes_no_decision() -> Non
     assert conversation.error.error == "***_required"
 
 
+def test_rule_9_nor_whether_it_is_sent_again() -> None:
+    account = new_account(password="totp")
+    begin(account).go_on(found(), refused("totp_required", "no"))
+    assert begin(account).go_on().error is not None, "nothing was sent"
+
+
 def fail(account: Account, *answers: Any) -> Any:
     """The error of an attempt, which sends just as much as is answered."""
     conversation = begin(account).go_on(*answers)
