@@ -142,7 +142,6 @@ COMMANDS: list[tuple[str, list[str], dict[str, str | None]]] = [
     ("nobody there", ["token", "--cloud-url", "http://127.0.0.1:1"], {}),
     ("nobody there", ["check", "--cloud-url", "http://127.0.0.1:1"], {}),
     ("no such host", ["check", "--cloud-url", "https://cloud.invalid"], {}),
-    ("no store to log out from", ["logout", "--no-store"], {}),
     ("logout", ["logout"], {}),
     ("nothing to log out", ["logout"], {}),
 ]
