@@ -3,7 +3,7 @@
 An adapter asks an `Account` four questions: `cached_signature`, `sign`, `reauthorize`, `log_out`. All but the
 first are generators of steps: `SendControl` and `Drain` are the adapter's to do, the others are done by `perform`
 in a thread, or by `aperform` in an asyncio or trio task. `Adapter` has the constructor and the errors, and goes
-through the steps (`_run`, `_arun`); the page "Adding a client" has an example.
+through the steps (`_run`, `_arun`); the page "Add a client" has an example.
 """
 
 from ._adapters.auth import Adapter

@@ -34,7 +34,7 @@ __all__ = ["NotaryAuth"]
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control response, and for all of its body
 #: The latest response of another host in a call, by the id of what the call's hops share and the response keeps.
-_foreign: WeakValueDictionary[int, ClientResponse] = WeakValueDictionary()
+_foreign: Any = WeakValueDictionary()  # `data`, its dictionary, is looked at for each request
 
 
 class NotaryAuth(Adapter):
@@ -51,7 +51,7 @@ class NotaryAuth(Adapter):
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         call = id(getattr(request, "_timer", None) or asyncio.current_task())
-        if call in _foreign:  # another host has chosen this URL: it is not signed (rule 5)
+        if call in _foreign.data:  # another host has chosen this URL: it is not signed (rule 5)
             return await handler(request)
         url = str(request.url)
         signature = self.account.cached_signature(url)
@@ -67,6 +67,7 @@ class NotaryAuth(Adapter):
             if again is None:
                 break
             _apply(again, request)
+            request.update_expect_continue()  # or the replay would wait for the first sending's 100
             response = await handler(request)
             replays += 1
         if signature.authorization is None and not self._connection(request):
@@ -113,7 +114,6 @@ def _apply(signature: Any, request: ClientRequest) -> None:
         request.url = request.original_url = URL(signature.url, encoded=True)  # the latter is the response's
         request.headers.popall("Cookie", None)
         request.update_cookies(request.session.cookie_jar.filter_cookies(request.url))
-    request.update_expect_continue()  # or a replay would wait for the first sending's 100
     if signature.authorization is not None:
         request.headers["Authorization"] = signature.authorization
         request.headers["Host"] = signature.host

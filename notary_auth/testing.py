@@ -15,7 +15,7 @@
         check(lambda: MyStore("memcached://…"))
 
 Neither needs pytest: ``for check in store_conformance: check(make)`` does as well. Each check uses names of
-its own, leaves nothing behind that does not end by itself, and takes a few seconds at most.
+its own, leaves nothing behind that does not end by itself, and takes eleven seconds at most.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ from notary_auth._adapters.drivers import _ThreadWaker as ThreadWaker
 from notary_auth._adapters.drivers import _TrioWaker as TrioWaker
 from notary_auth._adapters.drivers import aperform, perform
 from notary_auth._adapters.httpx_auth import _readdressed as readdressed
+from notary_auth._cli import account as commands_module
 from notary_auth._core import account as account_module
 from notary_auth._core import control as control_module
 from notary_auth._core import data_center as data_center_module
@@ -706,6 +707,11 @@ def look_after_leaders_every(patch: Patch, seconds: float) -> None:
 def shorten_store_lock_timeout(seconds: float) -> None:
     """For a process of its own: wait no longer than that for another process's login."""
     cache_module.FULL = cache_module.FULL._replace(store_timeout=seconds)
+
+
+def keep_no_tokens(patch: Patch) -> None:
+    """Let the commands find no place for a store."""
+    patch.setattr(commands_module, "users_store", lambda: None)
 
 
 def set_store_timeout(patch: Patch, seconds: float) -> None:

@@ -16,7 +16,7 @@ from notary_auth.sandbox import Sandbox
 from notary_auth.stores import users_store
 
 from .badserver import BadServer, reply, send
-from .core import hide_modules, tokens_of
+from .core import hide_modules, keep_no_tokens, tokens_of
 from .paths import FILES, LOGIN, LOOKUP, REVOKE
 from .terminal import ROOT, Terminal
 
@@ -326,7 +326,7 @@ def test_a_logout_that_fails(terminal: Terminal) -> None:
 
 
 def test_a_logout_without_a_store_is_wrong_usage(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notary_auth._cli.account.users_store", lambda: None)
+    keep_no_tokens(monkeypatch)
     ended = terminal.run("logout")
     assert ended.status == 2
     assert "nothing to log out from" in ended.error

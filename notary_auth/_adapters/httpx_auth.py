@@ -83,7 +83,7 @@ class HttpxAuth(Adapter):
             client: the ``Client`` to do it with.
 
         Raises:
-            TypeError: `client` is none.
+            TypeError: `client` is not a ``Client``.
             LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
         """
         self._run(*self._log_out(client, self._library.Client, is_async=False))
@@ -232,9 +232,9 @@ class _Exchange:
         return (yield from read_control(control, response))
 
     def _abort(self, outcome: Outcome) -> None:
-        """Abort the client's sending, which must not go on, by an error; and the steps with it.
+        """Raise an error, so that the client stops sending, and end the steps with it.
 
-        Those who wait for this login get the error as well. Nobody waits for a logout, which follows no redirect.
+        Those who wait for this login get the error as well. A logout shares none, and follows no redirect.
         """
         is_error = isinstance(outcome, NotaryAuthError)
         error: Any = outcome if is_error else LoginError(REPEATED)

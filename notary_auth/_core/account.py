@@ -10,7 +10,7 @@ A request's whole way, as an adapter takes it:
    (`login`), all others wait (`single_flight`). A request that is addressed to the cloud goes to the data center.
 3. `reauthorize`: after a 401, and after each replay. The table in `unauthorized` tells whether the token is
    replaced, the request replayed, or the response the caller's.
-4. `log_out`: no login may be under way. Tokens are forgotten here and in the store, and revoked (`logout`).
+4. `log_out` waits for a login under way, forgets the tokens here and in the store, and revokes them (`logout`).
 
 The last three are generators of steps (`steps`): they do no I/O, block on nothing and know no HTTP client. The
 rules that they keep are in docs/rules.rst.
@@ -215,7 +215,7 @@ class Account:
                     if self._cache.holds(received.authorization):
                         self._parts.policy.on(Event.WORKED, self._now())
             return None
-        # Another host must not choose a path that is signed: nothing is that its redirect has led to (rule 5).
+        # Nothing is signed that another host's redirect has led to: it would choose the path (rule 5).
         passed_own_only = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
         if not passed_own_only or not self._parts.data_center.is_signed(received.url):
             return None
@@ -288,7 +288,7 @@ def _on_unauthorized(account: Account, received: Received) -> Action:
     return action
 
 
-# For the adapters and commands of this package; they are nobody's else.
+# Internal: only this package's adapters and commands use these.
 
 
 def arguments_of(account: Account) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Caller(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it is certain that this caller does not go on, at least as long as whoever asks waits for it."""
+        """Whether this caller certainly cannot go on while the calling code waits for it."""
         # The main thread in an exit handler does not count as alive.
         is_here = self.thread is threading.current_thread()
         if not is_here and not self.thread.is_alive():
@@ -53,7 +53,7 @@ class Login:
     """A login under way: a discovery, a login, a refresh or a logout that one caller leads.
 
     It keeps the wakers to be called when it is over, one for each place (a loop, or all threads) that waits.
-    It is over when it has finished with or without an error of ours, or was lost without either.
+    It is over when the leader has finished, perhaps with an `error`, or was lost.
     """
 
     __slots__ = ("_asked_at", "_lock", "_wakers", "error", "is_lost", "is_over", "leader", "pid")
@@ -71,8 +71,8 @@ class Login:
     def check_leader(self, now: float, patience: float) -> bool:
         """Send the leader's loop a wake-up, and return whether the leader may still go on.
 
-        To be called again and again, in any thread. A loop that is stopped gives no answer. Nor does one that is
-        blocked for `patience` seconds, by a task, say, that waits for another loop, where a task waits for this.
+        Waiters call this repeatedly, in any thread. A loop that does not answer within `patience` seconds is
+        stopped or blocked: two loops may wait for each other.
         """
         if self.leader.is_gone:
             return False

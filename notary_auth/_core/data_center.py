@@ -31,7 +31,7 @@ class DataCenter:
         self.lookup_url = f"{cloud}{LOOKUP_PATH}"
         self._username = username
         self._lock = lock
-        # Those the account has left stay, also when all is forgotten: requests to them may be under way.
+        # `forget` keeps the data centers that the account has left: requests to them may be under way.
         self._own_origins = frozenset({cloud} if given is None else {cloud, given})
         self.forget()
 
@@ -80,7 +80,7 @@ class DataCenter:
         return date is not None and offset is not None and date - sent_at - offset > MAX_LOOKUP_AGE
 
     def to_error(self, reason: str) -> NotaryAuthError:
-        """The error of a caller that does not wait for others any longer."""
+        """The error of a caller that gave up waiting."""
         if self.current is None:
             return DiscoveryError(
                 f"cannot find the data center of {self._username!r} at {self.cloud}: {reason}", url=self.lookup_url

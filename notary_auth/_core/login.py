@@ -1,8 +1,9 @@
 """How a leader gets a token: from the store, for the refresh token, or for the password.
 
 The order: another process's token, if there is a store and a good one in it; the refresh token, if there is one;
-the password. The data center is looked up first if it is not known, or if the last login there failed: the
-account may have moved. `is_lookup_due` is set before a password is sent, and only a success clears it.
+the password. The data center is looked up first if it is not known, or if the last login there failed, and again
+if a known one refuses the password: the account may have moved. `is_lookup_due` is set before credentials are
+sent. A discovery, a login or a refused refresh token clears it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .steps import Sleep, Steps
 from .token import Token
 from .unauthorized import Event
 
-STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at a lock that another process holds: from, to
+STORE_LOCK_PAUSES = 0.05, 0.5  # seconds between two looks at another process's lock: from, to; before jitter
 
 log = logging.getLogger("notary_auth")
 
@@ -164,8 +165,8 @@ def _log_in_anew(parts: Parts, transaction: StoreTransaction, password: Secret, 
     if refusal is not None:
         is_refused = isinstance(refusal.error, CredentialsRefused | TotpRequired)
         _remember(parts, refusal._replace(is_final=is_refused))
-        if isinstance(refusal.error, CredentialsRefused):  # a code that is missing here, others may have
-            refresh_token = _stored_refresh_token(parts, transaction)  # which another process may use
+        if isinstance(refusal.error, CredentialsRefused):  # not a missing code: other processes may have one
+            refresh_token = _stored_refresh_token(parts, transaction)  # another process may use it
             age = parts.now() - refusal.refused_at
             transaction.publish(
                 SharedRecord(data_center, age=age, refresh_token=refresh_token, refusal=refusal.error)
@@ -232,7 +233,7 @@ def _explained(parts: Parts, error: LoginError, response: ControlResponse, sent_
 
 
 def _refresh(parts: Parts, transaction: StoreTransaction, effort: Effort) -> Steps[bool]:
-    """Send the refresh granted. False: there is no refresh token, or it is not good any more."""
+    """Send the refresh grant. False: there is no refresh token, or it is not good any more."""
     refresh_token = _refresh_token(parts, transaction)
     if refresh_token is None:
         return False

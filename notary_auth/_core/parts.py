@@ -1,4 +1,4 @@
-"""What an account consists of. All its parts share one lock and one clock."""
+"""What an account consists of. Its parts share one clock, and those that lock share one lock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a login leaves for other processes in a store, and how that is written and read.
 
-A record holds tokens, or that the password was refused, and perhaps a refresh token with that. Lifetimes are
+A record holds an access token or a refusal, and perhaps a refresh token. Lifetimes are
 durations and no times, since clocks differ. The time of sealing only bounds them: whoever can write to the store
 could keep a record there for ever. A clock that is wrong by more than the slack costs a login.
 """
@@ -55,7 +55,7 @@ class SharedRecord(NamedTuple):
 
 
 def read_record(document: Document, remaining: float) -> SharedRecord | None:
-    """The record, so much older as it has less remaining to live; None if that is impossible."""
+    """The record, aged by what its time to live has become less; None if its times are impossible."""
     ttl, since_sealed = document["ttl"], time.time() - document["sealed_at"]
     if remaining > ttl + CLOCK_SLACK or not -MACHINES_SLACK < since_sealed < ttl + MACHINES_SLACK:
         return None

@@ -17,7 +17,7 @@ REFUSAL_TTL = 300.0  # seconds for which a refused password is not sent again
 MAX_FAILURES = 3  # attempts in a row that were answered and led to no token; further ones are paced
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds between two paced attempts, doubled each time
 
-#: The commands have other words for it.
+#: The commands replace it by what their user can do.
 HOW_TO_TRY_AT_ONCE = "After forget() of the account, the next request tries at once."
 
 Result = TypeVar("Result")
@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 class Refusal(NamedTuple):
     """A password that a data center refused, of which only a salted digest is kept, and the platform's message.
 
-    It is final, and raised before anything else is tried, once discovery has named the same data center again (the
-    account may have moved), and no refresh token can help.
+    If it is final, it is raised before anything is sent: the data center was looked up just before, or only a code
+    is missing, and no refresh token can help.
     """
 
     data_center: Origin
@@ -102,7 +102,7 @@ class FailedAttempts:
     def forget(self) -> None:
         self._count = 0
         self._pause = FIRST_PAUSE / 2
-        # With the time of its answer, and that of the next attempt. Replaced as a whole: readers take no lock.
+        # The error, when it was answered, when the next attempt may be. Replaced as a whole: readers take no lock.
         self._latest: tuple[NotaryAuthError, float, float] | None = None
 
     def check(self, now: float) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LEASE = 30.0  # seconds after which a dead holder's lock is free
 STORE_TIMEOUT = 4.0  # seconds for a call to a store, whatever its client's own time-outs and retries
 
-MAX_SEALS = 32  # that a process keeps, so that one of many accounts does not grow without end
+MAX_SEALS = 32  # cached in a process, so that many accounts do not fill its memory
 
 Result = TypeVar("Result")
 
@@ -92,7 +92,7 @@ class SharedTokens:
 
 
 class StoreTransaction:
-    """Spans one login: its methods that return steps are to be performed.
+    """One login's use of the store. Its methods that return steps are run with ``yield from``.
 
     `commit` saves what was published and releases the lock. Where the login does not go on, because it failed, its
     task was cancelled or its client gave up, `finish_in_background` does.
@@ -102,7 +102,7 @@ class StoreTransaction:
         self.seal: Any = None  # a Seal, once `SharedTokens.begin` has made it
         self.record: SharedRecord | None = None  # as it was read last
         self.is_corrupt = False  # whether that could not be read
-        self.has_failed = store is None  # whether the store is not asked any more
+        self.has_failed = store is None  # then only a pending commit still asks the store
         self._store: Any = store
         self._username = username
         self._lock: StoreLock | None = None
@@ -193,7 +193,7 @@ class StoreTransaction:
     def finish_in_background(self) -> None:
         """Commit without a step, in a thread that the program waits for when it ends. Blocks nobody.
 
-        A thread also where there is no event loop: the garbage collector may call this in the middle of the store.
+        Always in a thread: the garbage collector may call this while this thread is inside the store.
         """
         self._is_abandoned = True
         if not self._is_open or self._is_committing:  # a commit that hangs comes to an end in its own thread
@@ -214,7 +214,7 @@ class StoreTransaction:
                     store.save(self.seal.name, *self._pending)
                 self._pending = None  # not before: an interrupt in between must not lose it
             except Exception:
-                self._pending = None  # a store that has failed is not asked again
+                self._pending = None  # a failed save is not tried again
                 raise
             finally:
                 lock, self._lock = self._lock, None

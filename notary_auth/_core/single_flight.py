@@ -88,7 +88,7 @@ class SingleFlight:
         login = Login(current_caller())
         error: NotaryAuthError | None = None
         is_lost = True
-        # Without those that have ended in another context, and so are still in this one.
+        # Drop ended logins: one that ended in another context is still listed in this one.
         led_before = tuple(each for each in led_logins.get() if not each.is_over)
         led_now = (*led_before, login)
         try:  # around the start as well: an interrupt must leave no login behind that nobody leads

@@ -1,8 +1,8 @@
 """The steps that the core asks an adapter to do, and what it sends back for each. Data only.
 
-`Account.sign`, `reauthorize` and `log_out` are generators of steps. These are named tuples, to be imported fast:
-`dataclasses` alone would cost requests' users 10 ms. A named tuple compiles each annotation that is a string, so
-there are no postponed ones here.
+`Account.sign`, `reauthorize` and `log_out` are generators of steps. All steps but `Drain` are named tuples, to be
+imported fast: `dataclasses` alone would cost requests' users 10 ms. A named tuple compiles each annotation that is
+a string, so there are no postponed ones here.
 """
 
 from collections.abc import Callable, Generator

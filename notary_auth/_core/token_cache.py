@@ -47,7 +47,7 @@ class TokenCache:
         self._spent: tuple[Secret, ...] = ()
 
     def get(self, log_in: Callable[[Effort], Steps[None]]) -> Steps[Token]:
-        """The current token, once there is one. It may have expired when it was granted.
+        """The current token, after a login if there is none; a new one also if it was granted expired.
 
         Args:
             log_in: gets a token and puts it in here.

@@ -23,10 +23,10 @@ class StoreLock(Protocol):
 class TokenStore(Protocol):
     """Where sealed records are kept for a fleet.
 
-    Names are 32 hexadecimal digits. Records are bytes, a few kilobytes at most, and tell nobody anything: seal,
-    key and meaning are notary-auth's. Each call runs in a thread of its own. One that takes longer than 4 s counts
-    as failed, and goes on in its thread. Whatever a call raises costs a warning in the log and a login of this
-    process's own, never a request.
+    Names are 32 hexadecimal digits. Records are bytes, a few kilobytes as a rule and 64 KiB at most, and tell
+    nobody anything: seal, key and meaning are notary-auth's. Each call runs in a thread of its own. One that takes
+    longer than 4 s counts as failed, and goes on in its thread. Whatever a call raises costs a warning in the log
+    and a login of this process's own, never a request.
 
     A store that is to be pickled, copied or sent to other processes together with its NotaryAuth has to see to
     that by itself.

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from notary_auth._secrets import SecretBytes
 
 BODY_LIMIT = 1024 * 1024  # bytes
-MAYBE_REFUSED = frozenset({400, 401, 403})  # statuses of a refusal, or of what looks like one
+#: Statuses that count as an answer even where an event hook raised for them.
+MAYBE_REFUSED = frozenset({400, 401, 403})
 
 # requests hands a piece on when it is full, and each of its bytes may take a read time-out. (Pieces of one byte
 # would take 20 ms of processor time for a token.)
