@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from ssl import SSLContext
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from ._extras import missing_extra
 
@@ -27,14 +27,16 @@ except ModuleNotFoundError as error:
     raise missing_extra("aiohttp", error) from None
 
 from ._adapters.auth import refuse_request
+from ._core.account import owns
 from .adapter import Adapter, ControlBody, ControlRequest, ControlResponse, Drain, Received, SendControl, aperform
 from .errors import client_errors
 
 __all__ = ["NotaryAuth"]
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; and between two bytes of a control response, and for all of its body
-#: The latest response of another host in a call, by the id of what the call's hops share and the response keeps.
-_foreign: Any = WeakValueDictionary()  # `data`, its dictionary, is looked at for each request
+Sending = Awaitable[ClientResponse]
+#: Responses of other hosts, by the id of the timer that all hops of a call share, and that each response keeps.
+_foreign: dict[int, ref[ClientResponse]] = {}
 
 
 class NotaryAuth(Adapter):
@@ -43,15 +45,13 @@ class NotaryAuth(Adapter):
     _errors = client_errors(aiohttp.ClientError, globals())
     _network_error = aiohttp.ClientError, asyncio.TimeoutError
 
-    def __call__(
-        self, request: ClientRequest, handler: ClientHandlerType | None = None
-    ) -> Awaitable[ClientResponse]:
+    def __call__(self, request: ClientRequest, handler: ClientHandlerType | None = None) -> Sending:
         """Sign a request and send it; after a 401, replay it if that helps. Another client gets a TypeError."""
         return refuse_request(self, request) if handler is None else self._handle(request, handler)
 
     async def _handle(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         call = id(getattr(request, "_timer", None) or asyncio.current_task())
-        if call in _foreign.data:  # another host has chosen this URL: it is not signed (rule 5)
+        if call in _foreign:  # another host has chosen this URL: it is not signed (rule 5)
             return await handler(request)
         url = str(request.url)
         signature = self.account.cached_signature(url)
@@ -70,36 +70,25 @@ class NotaryAuth(Adapter):
             request.update_expect_continue()  # or the replay would wait for the first sending's 100
             response = await handler(request)
             replays += 1
-        if signature.authorization is None and not self._connection(request):
-            _foreign[call] = response
+        if signature.authorization is None and not owns(self.account, url):
+            _foreign[call] = ref(response, lambda _: _foreign.pop(call, None))
         return response
 
     async def alogout(self, session: aiohttp.ClientSession) -> None:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
 
         Raises:
-            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+            LogoutError: a token was not revoked, or the store may still have it. Here all are forgotten.
         """
         await self._perform(self.account.log_out(), session)
-
-    def _connection(self, request: ClientRequest) -> dict[str, Any]:
-        """How control requests go out: as this one does. Nothing, if it is for another host than the account's."""
-        if str(request.url.origin()) not in (self.account.cloud_url, self.account.server_url):
-            return {}
-        headers = dict(request.proxy_headers or {})
-        if request.proxy_auth is not None:  # the argument of this name is deprecated
-            headers["Proxy-Authorization"] = request.proxy_auth.encode()
-        # Else it may be False: that a request may go unverified does not say that the password may.
-        tls = {"ssl": request.ssl} if isinstance(request.ssl, SSLContext) else {}
-        return {"proxy": request.proxy, "proxy_headers": headers, **tls}
 
     async def _perform(self, steps: Any, session: Any, request: Any = None, response: Any = None) -> Any:
         """Perform `steps` for this request, whose `response` is going to be replaced."""
 
         async def do(step: Any) -> Any:
             if isinstance(step, SendControl):
-                connection = {} if request is None else self._connection(request)
-                return await _send_control(step.request, session, connection)
+                is_own = request is not None and owns(self.account, str(request.url))
+                return await _send_control(step.request, session, _connection_of(request) if is_own else {})
             if isinstance(step, Drain):
                 await response.read()
                 return response.release()
@@ -125,7 +114,19 @@ def _can_replay(request: ClientRequest) -> bool:
     return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
 
 
-async def _send_control(request: ControlRequest, session: Any, connection: dict[str, Any]) -> ControlResponse:
+def _connection_of(request: ClientRequest) -> dict[str, Any]:
+    """The proxy and the TLS context of an own request, for control requests."""
+    headers = dict(request.proxy_headers or {})
+    if request.proxy_auth is not None:  # the argument of this name is deprecated
+        headers["Proxy-Authorization"] = request.proxy_auth.encode()
+    # `ssl=False` is not taken over: that a request may go unverified does not say that the password may.
+    tls = {"ssl": request.ssl} if isinstance(request.ssl, SSLContext) else {}
+    return {"proxy": request.proxy, "proxy_headers": headers, **tls}
+
+
+async def _send_control(
+    request: ControlRequest, session: aiohttp.ClientSession, connection: dict[str, Any]
+) -> ControlResponse:
     """Send a control request by the connector and the proxy of the user's session, with nothing else of it."""
     url = URL(request.url, encoded=True)
     options: dict[str, Any] = {"data": request.body, "headers": request.headers, "allow_redirects": False}

@@ -68,7 +68,7 @@ def test_rule_5_nothing_is_signed_that_another_host_has_led_to(
     )
 
 
-def test_rule_5_nor_when_aiohttp_sends_it_again(notary: Sandbox) -> None:
+def test_rule_5_what_another_host_has_led_to_is_not_signed_when_aiohttp_sends_it_again(notary: Sandbox) -> None:
     with BadServer() as platform:
         auth = NotaryAuth("u", "p", cloud_url=platform.url)
         notary.faults.answer_next("/x", 302, {"Location": platform.url + CHOSEN})
@@ -79,7 +79,7 @@ def test_rule_5_nor_when_aiohttp_sends_it_again(notary: Sandbox) -> None:
     assert not any(b"uthorization" in head for head in heads)
 
 
-def test_rule_5_nor_when_its_url_is_taken_as_it_stands(own_notary: Sandbox) -> None:
+def test_rule_5_what_another_host_has_led_to_is_not_signed_in_another_spelling(own_notary: Sandbox) -> None:
     home = own_notary.url.replace("127.0.0.1", "localhost")
     auth = NotaryAuth(own_notary.username, own_notary.password, cloud_url=home)
     own_notary.faults.answer_next("/x", 302, {"Location": home.replace("localhost", "LOCALHOST") + CHOSEN})
@@ -92,6 +92,12 @@ def test_a_redirect_that_is_not_followed_says_nothing_about_the_next_request(not
     notary.faults.answer_next("/x", 302, {"Location": files})
     auth = auth_of(notary)
     assert get(auth, files, f"{notary.foreign_url}/x", files, allow_redirects=False) == [200, 302, 200]
+
+
+def test_an_account_says_that_it_is_no_middleware(notary: Sandbox, files: str) -> None:
+    account: Any = auth_of(notary).account
+    with pytest.raises(TypeError, match="from_account"):
+        get(account, files)
 
 
 # Uploads that wait for a 100 (RFC 9110, section 10.1.1)

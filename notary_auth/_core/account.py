@@ -216,7 +216,7 @@ class Account:
                         self._parts.policy.on(Event.WORKED, self._now())
             return None
         # Nothing is signed that another host's redirect has led to: it would choose the path (rule 5).
-        passed_own_only = all(self._parts.data_center.owns(Origin.of(url)) for url in received.passed)
+        passed_own_only = all(owns(self, url) for url in received.passed)
         if not passed_own_only or not self._parts.data_center.is_signed(received.url):
             return None
         if _on_unauthorized(self, received) is PASS_ON:
@@ -237,7 +237,7 @@ class Account:
         """Have the tokens revoked (RFC 7009), and forget them, here and in the store.
 
         Raises:
-            LogoutError: the platform did not take them back. They are forgotten all the same.
+            LogoutError: a token was not revoked, or the store may still have it. Here all are forgotten.
         """
         from .logout import log_out  # only where it is asked for
 
@@ -308,6 +308,11 @@ def rebuilding(kind: Any, account: Account, **more: Any) -> Callable[[], Any]:
     """What builds an equal Account, or an adapter of an equal one."""
     build = kind.for_client if account._parts.credentials.is_client else kind
     return partial(build, **arguments_of(account), **more)
+
+
+def owns(account: Account, url: str) -> bool:
+    """Whether a URL is the account's: the cloud's, or that of a data center that it has lived in."""
+    return account._parts.data_center.owns(Origin.of(url))
 
 
 def has_tokens(account: Account) -> bool:
