@@ -184,6 +184,38 @@ def test_a_code_may_have_blanks_and_none_at_all_is_wrong_usage(terminal: Termina
     assert terminal.type(["424 242"], "token", "--no-store")[0] == 0
 
 
+def test_no_password_at_a_prompt_is_wrong_usage(terminal: Terminal) -> None:
+    for answer in ("", "\x04"):  # Enter; and Ctrl-D, with which a terminal says that nothing more comes
+        status, seen = terminal.type([answer], "token", NOTARY_PASSWORD=None)
+        assert status == 2
+        assert "no password was given" in seen
+
+
+def test_an_api_client_that_needs_a_code_is_told_so(terminal: Terminal) -> None:
+    terminal.notary.add_client("id", "secret")
+    terminal.notary.faults.answer_next(LOGIN, 401, {}, '{"error": "totp_required"}')
+    home = terminal.notary.data_center_urls[0]
+    client = {"NOTARY_CLIENT_ID": "id", "NOTARY_CLIENT_SECRET": "secret", "NOTARY_SERVER_URL": home}
+    status, seen = terminal.type([], "token", NOTARY_USERNAME=None, NOTARY_PASSWORD=None, **client)
+    assert status == 4
+    assert "Traceback" not in seen
+
+
+def test_a_check_goes_past_the_proxy_of_plain_http_where_logins_do(terminal: Terminal) -> None:
+    ended = terminal.run("check", HTTP_PROXY="http://127.0.0.1:1", NO_PROXY=None, no_proxy=None)
+    assert ended.status == 7
+    *steps, failed, advice = ended.out.splitlines()
+    assert [line.split(":")[0][2:] for line in steps] == ["name", "connection", "data center", "login"]
+    assert "the proxy on the way" in failed, "the user's own request"
+    assert "HTTP_PROXY" in advice
+
+
+def test_a_refusal_at_a_given_data_center_asks_whether_the_account_has_moved(terminal: Terminal) -> None:
+    ended = terminal.run("token", "--server-url", terminal.notary.data_center_urls[1])
+    assert ended.status == 3
+    assert "--server-url: has the account moved?" in ended.error
+
+
 def test_an_api_client_finds_its_data_center_without_a_secret(terminal: Terminal) -> None:
     home = terminal.notary.data_center_urls[0]
     client = {

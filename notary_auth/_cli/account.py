@@ -22,7 +22,7 @@ from notary_auth import errors
 from notary_auth._adapters.drivers import run_to_end
 from notary_auth._core.account import CLOUD_URL, arguments_of, discover, log_in_anew, seconds_left
 from notary_auth._core.refusals import HOW_TO_TRY_AT_ONCE
-from notary_auth._wire.explanation import CHECK_TOTP, IS_SERVER_RIGHT, PASS_TOTP
+from notary_auth._wire.explanation import CHECK_SERVER_URL, CHECK_TOTP, PASS_TOTP
 from notary_auth._wire.origin import Origin
 from notary_auth.requests import NotaryAuth
 from notary_auth.stores import users_store
@@ -84,12 +84,12 @@ ENDINGS = (
 )
 
 
-#: What a program does, and what the user of a command does.
-WORDS = {
+#: Advice to a program, and that to the user of a command in its place.
+ADVICE = {
     PASS_TOTP: "Run it in a terminal, which asks for the code.",
     CHECK_TOTP: "Check the code, and the clock of your phone.",
     "is cloud_url right?": "is --cloud-url right?",
-    IS_SERVER_RIGHT: IS_SERVER_RIGHT.replace("server_url=", "--server-url"),
+    CHECK_SERVER_URL: CHECK_SERVER_URL.replace("server_url=", "--server-url"),
     HOW_TO_TRY_AT_ONCE: "With --no-store, the command tries at once.",
 }
 
@@ -140,8 +140,8 @@ def sentence(error: Exception) -> str:
     said = ending_of(error).sentence
     if not said:
         text = str(error)
-        for programs, users in WORDS.items():
-            text = text.replace(programs, users)
+        for to_program, to_user in ADVICE.items():
+            text = text.replace(to_program, to_user)
         return text
     request = getattr(error, "request", None)
     where = "the platform" if request is None else "/".join(request.url.split("/")[:3])
@@ -186,12 +186,14 @@ def _auth_of_client(
     client_id: str, cloud_url: str, server_url: str | None, with_secret: bool, keeps_tokens: bool
 ) -> NotaryAuth:
     name, file = environment.CLIENT_SECRET, environment.CLIENT_SECRET_FILE
-    secret = environment.secret_of_environment(name, file) if with_secret else ""
-    if secret is None:
-        raise Unusable(f"no client secret: set {name} or {file}")
+    source: str | Callable[[], str] = _never_asked
+    if with_secret:
+        secret = environment.secret_of_environment(name, file)
+        if secret is None:
+            raise Unusable(f"no client secret: set {name} or {file}")
+        source = secret if isinstance(secret, str) else partial(_from_file, secret)
     if server_url is None:
         raise Unusable(f"which data center? Give --server-url, or set {environment.SERVER_URL}")
-    source = (secret or _never_asked) if isinstance(secret, str) else partial(_from_file, secret)
     store = users_store() if keeps_tokens else None
     return NotaryAuth.for_client(client_id, source, server_url=server_url, cloud_url=cloud_url, store=store)
 

@@ -27,6 +27,7 @@ from notary_auth.sandbox import Sandbox
 FILE_SIZE = 4 * 1024 * 1024
 CROWD = 200
 WORKERS = 32
+NO_PROXY = {"no_proxy": "127.0.0.1"}  # requests would take the environment's proxy to this machine as well
 TIMEOUT = 60  # seconds, for a machine that is busy with something else
 
 Result = TypeVar("Result")
@@ -51,13 +52,13 @@ class RequestsClient:
         self._auth = notary_auth.requests.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self._api + path, auth=self._auth, timeout=TIMEOUT)
+        return requests.get(self._api + path, auth=self._auth, timeout=TIMEOUT, proxies=NO_PROXY)
 
     def upload(self, content: BinaryIO) -> requests.Response:
         form = MultipartEncoder({"file": ("demo.bin", content)})  # requests' own files= reads it all first
         headers = {"Content-Type": form.content_type}
         url = f"{self._api}/stored-files"
-        return requests.post(url, data=form, headers=headers, auth=self._auth, timeout=TIMEOUT)
+        return requests.post(url, data=form, headers=headers, auth=self._auth, timeout=TIMEOUT, proxies=NO_PROXY)
 
     def crowd(self, path: str, number: int) -> list[int]:
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -75,7 +76,9 @@ class HttpxClient:
         # With more connections than may stay open idle, httpx's pool can close one that a thread has just been
         # given (encode/httpcore#1110). The demo is not about that: all may stay.
         limits = httpx.Limits(max_connections=WORKERS, max_keepalive_connections=WORKERS)
-        self._client = httpx.Client(base_url=notary.api_url, auth=auth, timeout=TIMEOUT, limits=limits)
+        self._client = httpx.Client(
+            base_url=notary.api_url, auth=auth, timeout=TIMEOUT, limits=limits, trust_env=False
+        )
 
     def get(self, path: str) -> httpx.Response:
         return self._client.get(path)
@@ -97,7 +100,7 @@ class AsyncioClient:
     def __init__(self, notary: Sandbox) -> None:
         self._loop = asyncio.new_event_loop()
         auth = notary_auth.httpx.NotaryAuth(notary.username, notary.password, cloud_url=notary.url)
-        self._client = httpx.AsyncClient(base_url=notary.api_url, auth=auth, timeout=TIMEOUT)
+        self._client = httpx.AsyncClient(base_url=notary.api_url, auth=auth, timeout=TIMEOUT, trust_env=False)
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._loop.run_until_complete(work)
@@ -201,7 +204,6 @@ class Demo:
 def run() -> int:
     """Run the demo. Returns 0 if all expectations held, else 1."""
     console = Console(highlight=False)
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # where the platform is
     with Sandbox() as sandbox:
         demo = Demo(sandbox, console)
         clients: tuple[Callable[[Sandbox], Client], ...] = (RequestsClient, HttpxClient, AsyncioClient)

@@ -14,7 +14,7 @@ from random import random
 
 from notary_auth._secrets import Secret
 from notary_auth._wire import protocol
-from notary_auth._wire.explanation import IS_SERVER_RIGHT, RETRIED, explanation
+from notary_auth._wire.explanation import CHECK_SERVER_URL, RETRIED, explanation
 from notary_auth._wire.messages import ControlRequest, ControlResponse
 from notary_auth._wire.origin import Origin
 from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired
@@ -224,7 +224,7 @@ def _explained(parts: Parts, error: LoginError, response: ControlResponse, sent_
             f"moved. Keep {parts.data_center.lookup_url} out of the cache."
         )
         return error.as_type(LoginError, message)
-    doubt = "" if parts.data_center.given is None else f" {IS_SERVER_RIGHT}"
+    doubt = "" if parts.data_center.given is None else f" {CHECK_SERVER_URL}"
     is_shared = parts.shared_tokens.store is not None and isinstance(error, CredentialsRefused)
     who = "No process that shares the store will" if is_shared else "This auth object will not"
     what = "client secret" if parts.credentials.is_client else "password"

@@ -17,9 +17,9 @@ from notary_auth.errors import CredentialsRefused, LoginError, TotpRequired, Tot
 from .messages import BODY_LIMIT, ControlResponse, is_encoded, is_redirect
 
 WRONG_PLACE = "is cloud_url right? Does a proxy answer in its place?"
-#: What a program can do; the commands replace it by what their user can.
+#: Advice to a program. The commands replace it by advice to their user.
 CHECK_TOTP = "Check the secret and the clock behind totp=."
-IS_SERVER_RIGHT = "The data center is the one given as server_url=: has the account moved?"
+CHECK_SERVER_URL = "The data center is the one given as server_url=: has the account moved?"
 PASS_TOTP = "Pass totp=, a function that returns the current code, or use a service account."
 _ABOUT_THE_REQUEST = frozenset(
     {"invalid_request", "invalid_scope", "unsupported_grant_type", "invalid_client", "unauthorized_client"}
