@@ -82,7 +82,7 @@ class TotpSetupRequired(TotpRequired):
 
 
 class LogoutError(NotaryAuthError):
-    """The platform did not take the tokens back: no answer, or another. They are forgotten here all the same."""
+    """A token was not revoked, or the store may still have it. This process has forgotten all of them."""
 
 
 class InsecureUrl(NotaryAuthError, ValueError):

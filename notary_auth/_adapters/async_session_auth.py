@@ -32,7 +32,7 @@ class AsyncSessionAuth(SessionAuth):
         The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
 
         Raises:
-            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+            LogoutError: a token was not revoked, or the store may still have it. Here all are forgotten.
         """
         await self._perform(self._account.log_out())
 

@@ -166,7 +166,7 @@ class Adapter:
         """The same error as one that is the client's as well (rule 22)."""
         error.__traceback__ = None  # it becomes the context of the new one, and credentials are in its frames
         own = error.as_type(cls._errors.get(type(error), type(error)))
-        own.request = request  # type: ignore[attr-defined]  # as most clients' errors have it
+        own.request = request  # type: ignore[attr-defined]  # of the client's error that it also is
         return own
 
 

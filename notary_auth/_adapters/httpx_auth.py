@@ -84,7 +84,7 @@ class HttpxAuth(Adapter):
 
         Raises:
             TypeError: `client` is not a ``Client``.
-            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+            LogoutError: a token was not revoked, or the store may still have it. Here all are forgotten.
         """
         self._run(*self._log_out(client, self._library.Client, is_async=False))
 
@@ -234,7 +234,7 @@ class _Exchange:
     def _abort(self, outcome: Outcome) -> None:
         """Raise an error, so that the client stops sending, and end the steps with it.
 
-        Those who wait for this login get the error as well. A logout shares none, and follows no redirect.
+        Those who wait for this login get the error as well. A logout shares no error and follows no redirect.
         """
         is_error = isinstance(outcome, NotaryAuthError)
         error: Any = outcome if is_error else LoginError(REPEATED)

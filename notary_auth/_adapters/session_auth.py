@@ -255,7 +255,7 @@ class RequestsAuth(SessionAuth):
         The next request logs in anew. Nothing to revoke, or a token that is gone already, is a success.
 
         Raises:
-            LogoutError: the platform did not take them back, or was not reached. They are forgotten all the same.
+            LogoutError: a token was not revoked, or the store may still have it. Here all are forgotten.
         """
         run_to_end(self._perform(self._account.log_out()))
 

@@ -291,7 +291,7 @@ def test_rule_9_a_password_that_is_in_an_error_code_changes_no_decision() -> Non
     assert conversation.error.error == "***_required"
 
 
-def test_rule_9_nor_whether_it_is_sent_again() -> None:
+def test_rule_9_a_password_that_is_in_an_error_code_is_sent_once() -> None:
     account = new_account(password="totp")
     begin(account).go_on(found(), refused("totp_required", "no"))
     assert begin(account).go_on().error is not None, "nothing was sent"
