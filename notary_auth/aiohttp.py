@@ -114,7 +114,7 @@ def _can_replay(request: ClientRequest) -> bool:
     return not body or not getattr(body, "consumed", not isinstance(body, aiohttp.BytesPayload))
 
 
-def _connection_of(request: ClientRequest) -> dict[str, Any]:
+def _connection_of(request: Any) -> dict[str, Any]:
     """The proxy and the TLS context of an own request, for control requests."""
     headers = dict(request.proxy_headers or {})
     if request.proxy_auth is not None:  # the argument of this name is deprecated
